@@ -1,0 +1,72 @@
+"""The entry point of `rkparity`: finds the command, runs it, turns an expected failure into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import cast
+
+from rkparity import __version__
+from rkparity.cli.registry import COMMANDS, Command, CommandModule
+from rkparity.errors import ExitCode, RkparityError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0 pass, 1 divergence, 2 usage, 3 environment or board."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    command = next((command for command in COMMANDS if command.name == name), None)
+    if command is None:
+        _overview().parse_args(arguments)
+        _overview().print_help()
+        return ExitCode.USAGE
+    return run_command(command, arguments[arguments.index(command.name) + 1 :])
+
+
+def run_command(command: Command, arguments: Sequence[str], *, prog: str | None = None) -> int:
+    """Runs `command` with its own arguments; `prog` is the name shown in usage lines."""
+    module = cast(CommandModule, importlib.import_module(command.module))
+    parser = argparse.ArgumentParser(prog=prog or f"rkparity {command.name}", description=module.__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    module.configure(parser)
+    try:
+        return int(module.run(parser.parse_args(arguments)))
+    except RkparityError as error:
+        print_error(error)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        print("rkparity: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output (a pager, head) has gone; nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.ENVIRONMENT)
+
+
+def print_error(error: RkparityError) -> None:
+    """Prints an expected failure on stderr: what is wrong, then the next step."""
+    print(f"rkparity: error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  hint: {error.hint}", file=sys.stderr)
+
+
+def _overview() -> argparse.ArgumentParser:
+    width = max(len(command.name) for command in COMMANDS)
+    listing = "\n".join(f"  {command.name:<{width}}  {command.summary}" for command in COMMANDS)
+    parser = argparse.ArgumentParser(
+        prog="rkparity", usage="rkparity [--version] COMMAND ...",
+        description="Finds where a Rockchip NPU deployment stops computing what its simulator computes.",
+        epilog=f"commands:\n{listing}\n\n`rkparity COMMAND --help` explains one. Exit codes: 0 pass, 1 divergence found, "
+               "2 usage, 3 environment or board.",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version=f"rkparity {__version__}")
+    parser.add_argument("command", nargs="?", choices=[command.name for command in COMMANDS], metavar="COMMAND",
+                        help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

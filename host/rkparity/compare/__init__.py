@@ -1,0 +1,1 @@
+"""Run against run: names, alignment, scores, verdicts."""

@@ -1,0 +1,1 @@
+"""What a .rknn file says about itself."""
