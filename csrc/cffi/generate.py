@@ -1,8 +1,8 @@
 """Writes the C source of the extension module `rkparity_agent._native` from the declaration files.
 
-Each `csrc/<part>/<name>.cdef` holds the functions and structs that Python may see of `csrc/<part>/<name>.h`. A cdef file is
-given to cffi as it stands; the header of the same name is what the generated C includes, so the compiler checks one
-against the other.
+Each `csrc/<part>/<name>.cdef` holds the functions and structs that Python may see of `csrc/<part>/<name>.h`. A cdef
+file is given to cffi as it stands; the header of the same name is what the generated C includes, so the compiler checks
+one against the other.
 
 Usage: generate.py OUTPUT.c FILE.cdef [FILE.cdef ...]
 """

@@ -1,4 +1,4 @@
-"""The entry point of `rkparity`: finds the command, runs it, turns an expected failure into one line and an exit code."""
+"""The entry point of `rkparity`: finds the command, runs it, turns an expected failure into a line and an exit code."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(command: Command, arguments: Sequence[str], *, prog: str | None = None) -> int:
     """Runs `command` with its own arguments; `prog` is the name shown in usage lines."""
     module = cast(CommandModule, importlib.import_module(command.module))
-    parser = argparse.ArgumentParser(prog=prog or f"rkparity {command.name}", description=module.__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog=prog or f"rkparity {command.name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     module.configure(parser)
     try:
         return int(module.run(parser.parse_args(arguments)))
@@ -57,14 +60,17 @@ def _overview() -> argparse.ArgumentParser:
     width = max(len(command.name) for command in COMMANDS)
     listing = "\n".join(f"  {command.name:<{width}}  {command.summary}" for command in COMMANDS)
     parser = argparse.ArgumentParser(
-        prog="rkparity", usage="rkparity [--version] COMMAND ...",
+        prog="rkparity",
+        usage="rkparity [--version] COMMAND ...",
         description="Finds where a Rockchip NPU deployment stops computing what its simulator computes.",
-        epilog=f"commands:\n{listing}\n\n`rkparity COMMAND --help` explains one. Exit codes: 0 pass, 1 divergence found, "
-               "2 usage, 3 environment or board.",
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        epilog=f"commands:\n{listing}\n\n`rkparity COMMAND --help` explains one. Exit codes: 0 pass, "
+        "1 divergence found, 2 usage, 3 environment or board.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"rkparity {__version__}")
-    parser.add_argument("command", nargs="?", choices=[command.name for command in COMMANDS], metavar="COMMAND",
-                        help=argparse.SUPPRESS)
+    parser.add_argument(
+        "command", nargs="?", choices=[command.name for command in COMMANDS], metavar="COMMAND", help=argparse.SUPPRESS
+    )
     return parser
 
 

@@ -76,8 +76,8 @@ class TensorRecord:
     """One tensor of a run.
 
     `name` is the tensor's full name in the graph (for dumps whose full name is not known: the sanitised name, with
-    `name_is_sanitized` true). `file` is relative to the run. `order` is the position in execution order. `op_type` is the
-    operator that made it. `scale`/`zero_point` are the per-tensor affine quantisation of the value, empty for float.
+    `name_is_sanitized` true). `file` is relative to the run. `order` is the position in execution order. `op_type` is
+    the operator that made it. `scale`/`zero_point` are the affine quantisation of the value, empty for float.
     `not_comparable` says why this tensor must not be compared (fused away before quantisation), empty if it may be.
     """
 
@@ -99,8 +99,8 @@ class Manifest:
     """Everything about a run but its tensors' values.
 
     `versions` maps component ("toolkit", "runtime", "driver", "rkparity", ...) to version text; `emulated` is true when
-    the runtime was the emulated one. `settings` keeps what the user asked for (build options, API, want_float), for people
-    and for hints; nothing is decided from it. `logs` are files relative to the run.
+    the runtime was the emulated one. `settings` keeps what the user asked for (build options, API, want_float), for
+    people and for hints; nothing is decided from it. `logs` are files relative to the run.
     """
 
     engine: Engine
@@ -169,29 +169,50 @@ class Manifest:
         fields = _Fields(value, source, "")
         schema = fields.text("schema")
         if schema != SCHEMA:
-            raise DataError(f"{source}: schema is {schema!r}, this rkparity reads {SCHEMA!r}",
-                            hint="make the run again with this version, or use the version that made it")
+            raise DataError(
+                f"{source}: schema is {schema!r}, this rkparity reads {SCHEMA!r}",
+                hint="make the run again with this version, or use the version that made it",
+            )
         model = fields.sub("model")
         return cls(
             engine=fields.choice("engine", Engine),
             precision=fields.choice("precision", Precision),
             emulated=fields.flag("emulated"),
             created=fields.text("created"),
-            model=ModelRecord(model.text("name"), model.optional_text("sha256"), model.optional_text("platform"),
-                              model.optional_text("compiler_version")),
+            model=ModelRecord(
+                model.text("name"),
+                model.optional_text("sha256"),
+                model.optional_text("platform"),
+                model.optional_text("compiler_version"),
+            ),
             versions={key: str(item) for key, item in fields.mapping("versions").items()},
             settings=fields.mapping("settings"),
             inputs=tuple(
-                InputRecord(item.text("name"), item.optional_text("file"), item.optional_text("sha256"),
-                            item.text("dtype"), item.integers("shape"), item.text("layout"),
-                            item.choice("form", InputForm))
+                InputRecord(
+                    item.text("name"),
+                    item.optional_text("file"),
+                    item.optional_text("sha256"),
+                    item.text("dtype"),
+                    item.integers("shape"),
+                    item.text("layout"),
+                    item.choice("form", InputForm),
+                )
                 for item in fields.items("inputs")
             ),
             tensors=tuple(
-                TensorRecord(item.text("name"), item.text("file"), item.text("dtype"), item.integers("shape"),
-                             item.integer("order"), item.text("op_type"), item.choice("role", Role),
-                             item.numbers("scale"), item.integers("zero_point"), item.text("not_comparable"),
-                             item.flag("name_is_sanitized"))
+                TensorRecord(
+                    item.text("name"),
+                    item.text("file"),
+                    item.text("dtype"),
+                    item.integers("shape"),
+                    item.integer("order"),
+                    item.text("op_type"),
+                    item.choice("role", Role),
+                    item.numbers("scale"),
+                    item.integers("zero_point"),
+                    item.text("not_comparable"),
+                    item.flag("name_is_sanitized"),
+                )
                 for item in fields.items("tensors")
             ),
             logs=tuple(fields.texts("logs")),

@@ -1,8 +1,8 @@
 """Reading and writing `.npy` from sources that are not trusted: header first, sizes checked before anything is mapped.
 
-NumPy's own reader accepts pickles, notices a short file only when the missing page is touched, and refuses the headers of
-the mini runtime (`(20)` for a 1-D shape; evidence mrt232_d1). This reader refuses the first, reports the second by name and
-understands the third.
+NumPy's own reader accepts pickles, notices a short file only when the missing page is touched, and refuses the headers
+of the mini runtime (`(20)` for a 1-D shape; evidence mrt232_d1). This reader refuses the first, reports the second by
+name and understands the third.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from rkparity.errors import DataError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _MAGIC = b"\x93NUMPY"
@@ -64,8 +63,10 @@ def read_npy_header(path: Path) -> NpyHeader:
     expected = header.data_offset + header.nbytes
     if size != expected:
         what = "truncated" if size < expected else "longer than its header says"
-        raise DataError(f"{path}: {what}: shape {header.shape} of {header.descr} needs {expected} bytes, the file has {size}",
-                        hint="the writer was cut off or the disk was full; make the dump again")
+        raise DataError(
+            f"{path}: {what}: shape {header.shape} of {header.descr} needs {expected} bytes, the file has {size}",
+            hint="the writer was cut off or the disk was full; make the dump again",
+        )
     return header
 
 
@@ -75,12 +76,11 @@ def open_npy(path: Path) -> NDArray[Any]:
 
     header = read_npy_header(path)
     dtype = np.dtype(header.descr)
-    order = "F" if header.fortran_order else "C"
     if header.nbytes == 0:
         return np.empty(header.shape, dtype=dtype)
-    # A scalar's shape () would be taken by memmap as "whatever fits".
-    mapped = np.memmap(path, dtype=dtype, mode="r", offset=header.data_offset, shape=header.shape or (1,), order=order)
-    return mapped.reshape(header.shape, order=order)
+    count = header.nbytes // header.itemsize
+    values: NDArray[Any] = np.memmap(path, dtype=dtype, mode="r", offset=header.data_offset, shape=(count,))
+    return values.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
 def write_npy(path: Path, array: NDArray[Any]) -> None:
@@ -90,8 +90,9 @@ def write_npy(path: Path, array: NDArray[Any]) -> None:
     temporary = path.with_name(f".{path.name}.part")
     with temporary.open("wb") as file:
         # ascontiguousarray would turn a scalar into a vector of one.
-        np.lib.format.write_array(file, array.copy(order="C") if not array.flags.c_contiguous else array,
-                                  version=(1, 0), allow_pickle=False)
+        np.lib.format.write_array(
+            file, array.copy(order="C") if not array.flags.c_contiguous else array, version=(1, 0), allow_pickle=False
+        )
     temporary.replace(path)
 
 
@@ -122,8 +123,10 @@ def _parse_header(start: bytes, source: str) -> NpyHeader:
     if isinstance(shape, int):
         # The mini runtime writes a 1-D shape as `(20)`, which Python reads as the number 20.
         shape = (shape,)
-    if not isinstance(shape, tuple) or len(shape) > _MAX_DIMS or not all(
-        isinstance(dim, int) and not isinstance(dim, bool) and 0 <= dim < 2**48 for dim in shape
+    if (
+        not isinstance(shape, tuple)
+        or len(shape) > _MAX_DIMS
+        or not all(isinstance(dim, int) and not isinstance(dim, bool) and 0 <= dim < 2**48 for dim in shape)
     ):
         raise DataError(f"{source}: shape {shape!r} is not a tuple of sizes")
     return NpyHeader(descr, fortran_order, shape, prefix_nbytes + length)

@@ -33,8 +33,10 @@ class RunReader:
         """Opens the run at `path`; UsageError if it is no run folder, DataError if its manifest is damaged."""
         manifest_path = path / MANIFEST_NAME
         if not manifest_path.is_file():
-            raise UsageError(f"{path}: is not a run: it has no {MANIFEST_NAME}",
-                             hint="give the folder that `rkparity run`, `simulate`, `pull` or `import-snapshot` wrote")
+            raise UsageError(
+                f"{path}: is not a run: it has no {MANIFEST_NAME}",
+                hint="give the folder that `rkparity run`, `simulate`, `pull` or `import-snapshot` wrote",
+            )
         try:
             value = json.loads(manifest_path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
@@ -50,7 +52,9 @@ class RunReader:
         path = self.file(record.file)
         array = open_npy(path)
         if array.shape != record.shape or array.dtype.name != record.dtype:
-            raise DataError(f"{path}: holds {array.dtype.name} {array.shape}, its manifest says {record.dtype} {record.shape}")
+            raise DataError(
+                f"{path}: holds {array.dtype.name} {array.shape}, its manifest says {record.dtype} {record.shape}"
+            )
         return array
 
 
@@ -78,7 +82,9 @@ class RunWriter:
     def __enter__(self) -> RunWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is not None or self._manifest is None:
             shutil.rmtree(self.folder, ignore_errors=True)
             return
@@ -90,9 +96,18 @@ class RunWriter:
         else:
             self.folder.replace(self.path)
 
-    def add_tensor(self, name: str, array: NDArray[Any], *, order: int, op_type: str, role: Role = Role.LAYER,
-                   scale: tuple[float, ...] = (), zero_point: tuple[int, ...] = (),
-                   not_comparable: str = "") -> TensorRecord:
+    def add_tensor(
+        self,
+        name: str,
+        array: NDArray[Any],
+        *,
+        order: int,
+        op_type: str,
+        role: Role = Role.LAYER,
+        scale: tuple[float, ...] = (),
+        zero_point: tuple[int, ...] = (),
+        not_comparable: str = "",
+    ) -> TensorRecord:
         """Writes one tensor and returns its record. Files are numbered, so odd tensor names cannot collide."""
         folder = self.folder / "tensors"
         folder.mkdir(exist_ok=True)
@@ -100,8 +115,9 @@ class RunWriter:
         file = f"tensors/{self._tensor_count:04d}.npy"
         self._tensor_count += 1
         write_npy(self.folder / file, array)
-        return TensorRecord(name, file, array.dtype.name, tuple(array.shape), order, op_type, role, scale, zero_point,
-                            not_comparable)
+        return TensorRecord(
+            name, file, array.dtype.name, tuple(array.shape), order, op_type, role, scale, zero_point, not_comparable
+        )
 
     def add_input(self, name: str, array: NDArray[Any], *, layout: str, form: InputForm) -> InputRecord:
         """Writes one input as given to the engine and returns its record."""
@@ -110,8 +126,9 @@ class RunWriter:
         file = f"inputs/{self._input_count}.npy"
         self._input_count += 1
         write_npy(self.folder / file, array)
-        return InputRecord(name, file, hashlib.sha256(array.tobytes()).hexdigest(), array.dtype.name,
-                           tuple(array.shape), layout, form)
+        return InputRecord(
+            name, file, hashlib.sha256(array.tobytes()).hexdigest(), array.dtype.name, tuple(array.shape), layout, form
+        )
 
     def finish(self, manifest: Manifest) -> None:
         """Writes the manifest; the run appears under its name when the `with` block ends."""
