@@ -1,4 +1,4 @@
-"""What alignment says: which dump corresponds to which reference tensor, by which rule, and what has no partner and why."""
+"""What alignment says: which dump corresponds to which reference tensor by which rule, and what has no partner and why."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class DumpEntry:
 class LayerPair:
     """A dump and the reference tensor it must equal.
 
-    `form` is set for inputs only: RAW when the dump holds the application's pixels (suffix uint8, NCHW, before mean/std)
-    and the reference's input is normalised; NORMALIZED when both are on the model's side of the normalisation.
-    `native_dtype`, `scale`, `zero_point` are the tensor's on the NPU (from the compiled model, else from the reference;
-    empty when not known): a dump whose suffix is int8 or uint8 holds q, value = (q - zero_point) * scale.
+    `form` is set for inputs only: RAW when the dump holds the application's pixels (suffix uint8, NCHW, before
+    mean/std) and the reference's input is normalised; NORMALIZED when both are on the model's side of it.
+    `native_dtype`, `scale`, `zero_point` are the tensor's on the NPU (from the compiled model, else from the
+    reference; empty when not known): a layer's dump with the suffix int8 holds q, value = (q - zero_point) * scale.
     """
 
     dump: DumpEntry
@@ -98,7 +98,7 @@ class UnmatchedTensor:
 
 @dataclass(frozen=True)
 class MissingDump:
-    """A dump the compiled model's node list promises and the folder lacks; `stem` is its name without the type suffix."""
+    """A dump the model's node list promises and the folder lacks; `stem` is its name without the type suffix."""
 
     stem: str
     text: str

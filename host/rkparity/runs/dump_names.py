@@ -1,7 +1,7 @@
 """Names of the files librknnrt dumps: `INDEX_OPTYPE_TENSOR_shape_D0_D1.._SUFFIX.npy`.
 
-Source of the rules: evidence 160_c25_*, 160_b25_*, 160_dumpquant_*, 160_dumptxt_1, mrt232_dumptxt_1 and 120_3588_* (what the
-real runtime wrote).
+Source of the rules: evidence 160_c25_*, 160_b25_*, 160_dumpquant_*, 160_dumptxt_1, mrt232_dumptxt_1 and 120_3588_* (what
+the real runtime wrote).
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class DumpSuffix(str, enum.Enum):
 class DumpName:
     """What a dump's file name says.
 
-    `index` is the operator's 0-based number in execution order. `tensor` is the output tensor's sanitised name. `shape` is
-    logical: NCHW for 4-D, as in the model otherwise. `native` is the memory layout a `.tensor` text file gives (empty for
-    `.npy`). `raw` is the whole file name.
+    `index` is the operator's 0-based number in execution order. `tensor` is the output tensor's sanitised name.
+    `shape` is logical: NCHW for 4-D, as in the model otherwise. `native` is the memory layout a `.tensor` text file
+    gives (empty for `.npy`). `raw` is the whole file name.
     """
 
     index: int
@@ -85,8 +85,8 @@ class DumpName:
     def candidates(self) -> tuple[tuple[str, str], ...]:
         """Every (op_type, tensor) the name may mean, the likeliest first.
 
-        The runtime's own operator types hold no underscore, so there is one reading. Custom operators (`cst...`) may hold
-        underscores: then every underscore may be the boundary.
+        The runtime's own operator types hold no underscore, so there is one reading. Custom operators (`cst...`)
+        may hold underscores: then every underscore may be the boundary.
         """
         if not self.op_type.startswith("cst"):
             return ((self.op_type, self.tensor),)
@@ -98,7 +98,7 @@ class DumpName:
         return tuple(readings)
 
     def resolved(self, op_type: str, tensor: str) -> DumpName | None:
-        """This name read as operator `op_type` writing `tensor` (its real or sanitised name); None if it does not fit."""
+        """This name read as operator `op_type` writing `tensor` (its real name or sanitised); None if it does not fit."""
         sanitized = sanitize(tensor)
         if self.body != f"{op_type}_{sanitized}":
             return None

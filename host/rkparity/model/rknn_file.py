@@ -1,0 +1,213 @@
+"""Reading a `.rknn` file: header, payload (a FlatBuffer in version 6), JSON trailer.
+
+Layout, as found in files of toolkits 2.2.0 to 2.5.0 (evidence models/ and toolkit/): 64-byte header (`RKNN`, four zero
+bytes, u64 version, u64 payload length), payload, u64 length of the JSON, JSON. Table and slot numbers were found on the
+same files and agree with the toolkit's own hybrid configuration for every tensor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rkparity.errors import DataError, UsageError
+from rkparity.model.flatbuffer import FlatBuffer, Table
+from rkparity.model.literal import LiteralError, dictionary_entry
+from rkparity.model.records import InputNormalization, Model, ModelTensor, Node, TensorKind
+
+_MAGIC = b"RKNN"
+_HEADER_NBYTES = 64
+_READABLE_VERSION = 6
+_MAX_TRAILER_NBYTES = 64 * 1024 * 1024
+_MAX_RANK = 32
+_HASH_CHUNK = 4 * 1024 * 1024
+
+_DTYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
+_LAYOUTS = {0: "UNDEFINED", 64: "NC1HWC2", 65: "weight"}
+_KINDS = {1: TensorKind.INPUT, 2: TensorKind.OUTPUT, 3: TensorKind.ACTIVATION, 4: TensorKind.CONST,
+          5: TensorKind.CPU_CONST}
+_TRAILER_DTYPES = {"int8": "int8", "asymm_affine": "int8", "float16": "float16", "float32": "float32",
+                   "int16": "int16", "int32": "int32", "int64": "int64", "bool8": "bool", "bool": "bool"}
+
+
+def read_model(path: Path) -> Model:
+    """Reads what the `.rknn` at `path` says about itself; weights are not copied.
+
+    Raises UsageError when there is no such file or it is not a `.rknn`, DataError when it is damaged or truncated. The
+    file is not trusted: every offset, length and count is checked, and both time and memory are bounded.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_HEADER_NBYTES)
+            if start[:4] != _MAGIC:
+                raise UsageError(f"{path}: is not a .rknn file (it begins with {start[:8]!r})",
+                                 hint="give the file that export_rknn or `rkparity build` wrote")
+            if len(start) < _HEADER_NBYTES:
+                raise _truncated(path, _HEADER_NBYTES, len(start))
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+                return _read(path, view)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{path}: is a folder, not a .rknn file") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _truncated(path: Path, needed: int, size: int) -> DataError:
+    return DataError(f"{path}: is truncated: it needs {needed} bytes and has {size}",
+                     hint="copy or export the .rknn file again")
+
+
+def _read(path: Path, view: memoryview) -> Model:
+    size = len(view)
+    version = int.from_bytes(view[8:16], "little")
+    payload_nbytes = int.from_bytes(view[16:24], "little")
+    payload_end = _HEADER_NBYTES + payload_nbytes
+    if payload_end + 8 > size:
+        raise _truncated(path, payload_end + 8, size)
+    trailer_nbytes = int.from_bytes(view[payload_end : payload_end + 8], "little")
+    if payload_end + 8 + trailer_nbytes > size:
+        raise _truncated(path, payload_end + 8 + trailer_nbytes, size)
+    if trailer_nbytes > _MAX_TRAILER_NBYTES:
+        raise DataError(f"{path}: its JSON of {trailer_nbytes} bytes is over the limit of {_MAX_TRAILER_NBYTES}")
+    trailer = _trailer(path, bytes(view[payload_end + 8 : payload_end + 8 + trailer_nbytes]))
+    digest = hashlib.sha256()
+    for offset in range(0, size, _HASH_CHUNK):
+        digest.update(view[offset : offset + _HASH_CHUNK])
+    sha256 = digest.hexdigest()
+    if version != _READABLE_VERSION:
+        return _from_trailer(path, sha256, version, trailer)
+    payload = view[_HEADER_NBYTES:payload_end]
+    try:
+        return _from_payload(path, sha256, FlatBuffer(payload, str(path)), trailer)
+    finally:
+        payload.release()
+
+
+def _trailer(path: Path, text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text.rstrip(b"\0").decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: its JSON part is damaged: {error}", hint="copy or export the file again") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: its JSON part is a {type(value).__name__}, not an object")
+    return value
+
+
+def _from_payload(path: Path, sha256: str, buffer: FlatBuffer, trailer: Mapping[str, Any]) -> Model:
+    root = buffer.root()
+    graphs = root.tables(2)
+    if not graphs:
+        raise DataError(f"{path}: holds no graph")
+    graph = graphs[0]
+    tensors = tuple(_tensor(path, table) for table in graph.tables(0))
+    nodes = tuple(_node(path, index, table, len(tensors)) for index, table in enumerate(graph.tables(1)))
+    warnings = []
+    if len(graphs) > 1:
+        warnings.append(f"{path}: holds {len(graphs)} graphs (dynamic shapes); only the first is read")
+    normalization, problem = _normalization(root.text(3))
+    if problem:
+        warnings.append(f"{path}: mean and std of the inputs could not be read: {problem}")
+    return Model(path, sha256, _READABLE_VERSION, root.text(8), root.text(7), root.text(9), nodes, tensors,
+                 _indices(path, "inputs", graph.integers(2, "I"), len(tensors)),
+                 _indices(path, "outputs", graph.integers(3, "I"), len(tensors)), normalization, trailer,
+                 tuple(warnings))
+
+
+def _tensor(path: Path, table: Table) -> ModelTensor:
+    name = table.text(5)
+    native_dims, shape = table.integers(3), table.integers(4)
+    # A weight's native dimensions may be several layouts after one another (evidence toolkit/multi_input).
+    if len(shape) > _MAX_RANK or any(size < 0 for size in shape):
+        raise DataError(f"{path}: tensor {name[:200]!r} has the shape {shape[:40]}")
+    dtype = table.integer(0, "B")
+    layout = table.integer(1, "B")
+    scale, zero_point = table.floats(10), table.integers(11)
+    return ModelTensor(name, _DTYPES.get(dtype, "opaque"), _LAYOUTS.get(layout, f"code {layout}"),
+                       _KINDS.get(table.integer(2, "B"), TensorKind.OTHER), native_dims, shape, scale, zero_point,
+                       table.text(6), table.floats(8), table.floats(9), table.integer(12, "I"))
+
+
+def _node(path: Path, index: int, table: Table, tensor_count: int) -> Node:
+    op_type = table.text(1)
+    where = f"operator {index} ({op_type[:100]}): "
+    return Node(index, op_type, table.text(2), _indices(path, where + "inputs", table.integers(4, "I"), tensor_count),
+                _indices(path, where + "outputs", table.integers(5, "I"), tensor_count))
+
+
+def _indices(path: Path, what: str, indices: tuple[int, ...], tensor_count: int) -> tuple[int, ...]:
+    for index in indices:
+        if index >= tensor_count:
+            raise DataError(f"{path}: {what}: tensor {index} does not exist, there are {tensor_count}",
+                            hint="copy or export the .rknn file again")
+    return indices
+
+
+def _normalization(text: str) -> tuple[tuple[InputNormalization, ...], str]:
+    """The inputs' normalisation from the generator literal, and what is wrong with it if anything is."""
+    try:
+        attributes = dictionary_entry(text, "attrs") if text else None
+    except LiteralError as error:
+        return (), str(error)
+    if not isinstance(attributes, dict):
+        return (), "the file says nothing about them"
+    inputs: list[tuple[int, InputNormalization]] = []
+    for name, entry in attributes.items():
+        if not isinstance(entry, dict) or entry.get("is_output"):
+            continue
+        index = entry.get("idx")
+        inputs.append((index if isinstance(index, int) else len(inputs), InputNormalization(
+            str(name), tuple(value for value in _plain_list(entry.get("shape")) if isinstance(value, int)),
+            str(entry.get("layout", "")), str(entry.get("dtype", "")), _floats(entry.get("mean")),
+            _floats(entry.get("std")), bool(entry.get("rgb2bgr", False)))))
+    inputs.sort(key=lambda item: item[0])
+    return tuple(item for _, item in inputs), ""
+
+
+def _plain_list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _floats(value: object) -> tuple[float, ...]:
+    return tuple(float(item) for item in _plain_list(value) if isinstance(item, (int, float)))
+
+
+def _from_trailer(path: Path, sha256: str, version: int, trailer: Mapping[str, Any]) -> Model:
+    """What the JSON alone tells, for files whose payload is in another format (RV1103/1106: `VPMN`, version 4100)."""
+    described = {}
+    for entry in _plain_list(trailer.get("norm_tensor")):
+        if isinstance(entry, dict) and isinstance(entry.get("tensor_id"), int):
+            described[entry["tensor_id"]] = entry
+    sides: dict[str, list[tuple[int, ModelTensor]]] = {"input": [], "output": []}
+    for link in _plain_list(trailer.get("graph")):
+        if not isinstance(link, dict) or link.get("left") not in sides:
+            continue
+        tensor_id = link.get("right_tensor_id")
+        entry = described.get(tensor_id) if isinstance(tensor_id, int) else None
+        if entry is not None:
+            position = link.get("left_tensor_id")
+            side = str(link["left"])
+            sides[side].append((position if isinstance(position, int) else len(sides[side]),
+                                _trailer_tensor(entry, TensorKind(side))))
+    ordered = {side: [tensor for _, tensor in sorted(found, key=lambda item: item[0])] for side, found in sides.items()}
+    platforms = [str(item) for item in _plain_list(trailer.get("target_platform"))]
+    inputs, outputs = ordered["input"], ordered["output"]
+    return Model(path, sha256, version, ",".join(platforms), str(trailer.get("version", "")),
+                 str(trailer.get("network_platform", "")), (), (*inputs, *outputs), tuple(range(len(inputs))),
+                 tuple(range(len(inputs), len(inputs) + len(outputs))), (), trailer,
+                 (f"{path}: file version {version} keeps its operators, scales, mean and std in a form rkparity cannot "
+                  "read; only inputs and outputs are known",))
+
+
+def _trailer_tensor(entry: Mapping[str, Any], kind: TensorKind) -> ModelTensor:
+    dtype = entry.get("dtype")
+    word = str(dtype.get("vx_type", "")) if isinstance(dtype, dict) else ""
+    method = str(dtype.get("qnt_method", "")) if isinstance(dtype, dict) else ""
+    shape = tuple(size for size in _plain_list(entry.get("size")) if isinstance(size, int))
+    return ModelTensor(str(entry.get("url", "")), _TRAILER_DTYPES.get(word, "unknown"), "UNDEFINED", kind, (), shape,
+                       (), (), method, (), (), 0)
