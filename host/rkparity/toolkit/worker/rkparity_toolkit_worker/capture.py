@@ -1,0 +1,105 @@
+"""Taps in rknn-toolkit2's simulator: our values in, every layer's tensor out, without its text files.
+
+The names replaced are private to `rknn.api.simulator`. Each tap says whether the names are there with the parameters it
+knows (2.2.0 to 2.5.0 have them); where not, the caller takes the toolkit's own way or refuses.
+"""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+SNAPSHOT_PARAMETERS = ["output_dir", "name", "f_feature_map", "fake_feature_map", "dump_order_list"]
+GET_INPUTS_LEADING = ["self", "inputs", "inputs_pass_through", "s_layout", "i", "inp_name"]
+INFER_LEADING = ["self", "sess", "feature_map"]
+
+
+def _parameters(function: Any) -> List[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def snapshot_tap_works(simulator: Any) -> bool:
+    """Whether the module function that writes a snapshot's tensor is the one this file replaces."""
+    return _parameters(getattr(simulator, "_snapshot_tensor", None)) == SNAPSHOT_PARAMETERS
+
+
+def layer_tap_works(simulator: Any) -> bool:
+    """Whether the simulator class has the two methods through which inputs enter and layers' values leave."""
+    kind = getattr(simulator, "Simulator", None)
+    get_inputs = _parameters(getattr(kind, "_get_inputs", None))
+    infer = _parameters(getattr(kind, "_infer_by_sess", None))
+    return get_inputs[: len(GET_INPUTS_LEADING)] == GET_INPUTS_LEADING and infer[: len(INFER_LEADING)] == INFER_LEADING
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """`owner.name` is `value` inside the block."""
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+@contextmanager
+def graph_inputs(simulator: Any, values: Dict[str, Any]) -> Iterator[None]:
+    """Inside the block the graph starts from `values` (name to array), as they are: no layout change, no mean and std."""
+    def get_inputs(self: Any, inputs: Any, inputs_pass_through: Any, s_layout: Any, i: Any, inp_name: str,
+                   *rest: Any, **more: Any) -> Any:
+        return values[inp_name]
+
+    with replaced(simulator.Simulator, "_get_inputs", get_inputs):
+        yield
+
+
+@contextmanager
+def layer_values(simulator: Any, keep: Callable[[str, Any], None]) -> Iterator[None]:
+    """Inside the block `keep(tensor name, array)` is called for each tensor the moment the simulator has it."""
+    original = simulator.Simulator._infer_by_sess
+
+    def infer(self: Any, sess: Any, feature_map: Dict[str, Any], *rest: Any, **more: Any) -> Any:
+        before = set(feature_map)
+        result = original(self, sess, feature_map, *rest, **more)
+        for name in feature_map:
+            if name not in before:
+                keep(name, feature_map[name])
+        return result
+
+    with replaced(simulator.Simulator, "_infer_by_sess", infer):
+        yield
+
+
+class SnapshotWriter:
+    """Stands where the toolkit writes a snapshot's tensor: writes golden and simulator as numbered npy files.
+
+    Numbered files keep tensors apart whose names differ only in `/ : . ;`, which the toolkit lets overwrite each other
+    (evidence toolkit/odd_names).
+    """
+
+    def __init__(self, golden: Path, simulator: Path) -> None:
+        self.folders: Sequence[Tuple[str, Path]] = (("golden", golden), ("simulator", simulator))
+        self.rows: List[Dict[str, Any]] = []
+
+    def __call__(self, output_dir: Any, name: str, f_feature_map: Dict[str, Any], fake_feature_map: Dict[str, Any],
+                 dump_order_list: Optional[List[Any]]) -> None:
+        row: Dict[str, Any] = {"name": name, "file": "{:04d}.npy".format(len(self.rows))}
+        for (kind, folder), values in zip(self.folders, (f_feature_map, fake_feature_map)):
+            array = np.asarray(values[name])
+            save(folder / row["file"], array)
+            row[kind] = {"dtype": array.dtype.name, "shape": list(array.shape)}
+        self.rows.append(row)
+
+
+def save(path: Path, array: Any) -> None:
+    """Writes one npy in C order; a scalar stays a scalar."""
+    with path.open("wb") as file:
+        np.lib.format.write_array(file, array if array.flags.c_contiguous else array.copy(order="C"), version=(1, 0),
+                                  allow_pickle=False)

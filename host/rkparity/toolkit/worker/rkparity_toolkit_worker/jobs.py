@@ -1,0 +1,201 @@
+"""The jobs: build, infer, layers, simulate, release. Tensors come and go as npy files, never over the channel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+import numpy as np
+
+import rknn.api.simulator as simulator_module
+from rknn.api import RKNN
+
+from .capture import SnapshotWriter, graph_inputs, layer_tap_works, layer_values, replaced, save, snapshot_tap_works
+from .failures import JobFailed, ToolkitCall, call_toolkit
+from .pictures import read_picture
+
+
+class Jobs:
+    """The models built so far, by number, and what can be done with them."""
+
+    def __init__(self) -> None:
+        self._models: Dict[int, Any] = {}
+        self._next_id = 1
+
+    def table(self) -> Dict[str, Callable[..., Any]]:
+        """Job name to function; a request's other fields are the function's arguments."""
+        return {"hello": self.hello, "build": self.build, "infer": self.infer, "layers": self.layers,
+                "simulate": self.simulate, "picture": read_picture, "release": self.release}
+
+    def hello(self) -> Dict[str, Any]:
+        """The toolkit's version and which taps fit it."""
+        return {"toolkit_version": toolkit_version(), "numpy_version": np.__version__,
+                "fast_snapshot": snapshot_tap_works(simulator_module), "layers": layer_tap_works(simulator_module)}
+
+    def build(self, spec: Dict[str, Any], dataset: Optional[str], export: Optional[str]) -> Dict[str, Any]:
+        """Configures, loads, builds, readies the simulator and exports; `dataset` is the list to use."""
+        rknn: Any = None
+        with ToolkitCall("RKNN()"):
+            rknn = RKNN(verbose=False)
+        try:
+            call_toolkit("config", rknn.config, **_config_arguments(spec))
+            _load(rknn, spec)
+            build_arguments = dict(spec["extra"].get("build", {}))
+            if spec["do_quantization"]:
+                build_arguments["dataset"] = dataset
+            call_toolkit("build", rknn.build, do_quantization=spec["do_quantization"], **build_arguments)
+            if export is not None:
+                call_toolkit("export_rknn", rknn.export_rknn, export)
+            call_toolkit("init_runtime", rknn.init_runtime)
+            described = _describe(rknn)
+        except JobFailed:
+            rknn.release()
+            raise
+        model_id = self._next_id
+        self._next_id += 1
+        self._models[model_id] = rknn
+        return {"model_id": model_id, **described}
+
+    def infer(self, model_id: int, inputs: List[str], data_format: Optional[List[str]], folder: str) -> List[str]:
+        """The outputs of the simulator for `inputs` as the user gives them (before mean and std)."""
+        rknn = self._model(model_id)
+        outputs = call_toolkit("inference", rknn.inference, inputs=[np.load(path) for path in inputs],
+                               data_format=data_format)
+        return _save_outputs(outputs, folder)
+
+    def layers(self, model_id: int, inputs: List[str], names: Optional[List[str]], want_layers: bool,
+               folder: str) -> Dict[str, Any]:
+        """Runs the graph from the values its inputs hold (after mean and std), keeping every layer's simulator tensor."""
+        if not layer_tap_works(simulator_module):
+            raise JobFailed("argument", "inference", "rknn-toolkit2 {} has no known way to give layers' values".format(
+                toolkit_version()))
+        rknn = self._model(model_id)
+        inputs_meta = _inputs_of(rknn)
+        arrays = [np.load(path) for path in inputs]
+        values = {meta["name"]: array for meta, array in zip(inputs_meta, arrays)}
+        wanted = None if names is None else set(names)
+        rows: List[Dict[str, str]] = []
+
+        def keep(name: str, array: Any) -> None:
+            if wanted is None or name in wanted:
+                file = "{:04d}.npy".format(len(rows))
+                save(Path(folder) / file, np.asarray(array))
+                rows.append({"name": name, "file": file})
+
+        formats = ["nchw"] * len(arrays)
+        with graph_inputs(simulator_module, values):
+            if want_layers:
+                for name, array in values.items():
+                    keep(name, array)
+                with layer_values(simulator_module, keep):
+                    outputs = call_toolkit("inference", rknn.inference, inputs=arrays, data_format=formats)
+            else:
+                outputs = call_toolkit("inference", rknn.inference, inputs=arrays, data_format=formats)
+        return {"outputs": _save_outputs(outputs, folder), "layers": rows}
+
+    def simulate(self, model_id: int, inputs: List[str], golden: str, simulator: str, folder: str,
+                 fast: bool) -> Dict[str, Any]:
+        """accuracy_analysis into `folder`; fast: every tensor straight into `golden` and `simulator`, no text copies."""
+        rknn = self._model(model_id)
+        if fast and not snapshot_tap_works(simulator_module):
+            raise JobFailed("argument", "accuracy_analysis", "rknn-toolkit2 {}: its snapshot writer is not the known one".format(
+                toolkit_version()))
+        if not fast:
+            call_toolkit("accuracy_analysis", rknn.accuracy_analysis, inputs=inputs, output_dir=folder)
+            return {"rows": None}
+        writer = SnapshotWriter(Path(golden), Path(simulator))
+        with replaced(simulator_module, "_snapshot_tensor", writer):
+            call_toolkit("accuracy_analysis", rknn.accuracy_analysis, inputs=inputs, output_dir=folder)
+        return {"rows": writer.rows}
+
+    def release(self, model_id: int) -> None:
+        """Forgets a model."""
+        rknn = self._model(model_id)
+        del self._models[model_id]
+        call_toolkit("release", rknn.release)
+
+    def _model(self, model_id: int) -> Any:
+        if model_id not in self._models:
+            raise JobFailed("argument", "", "no model {} in this worker".format(model_id))
+        return self._models[model_id]
+
+
+def toolkit_version() -> str:
+    """The installed version, from the package's metadata."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("rknn-toolkit2")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _config_arguments(spec: Dict[str, Any]) -> Dict[str, Any]:
+    arguments: Dict[str, Any] = {"target_platform": spec["target_platform"]}
+    for key in ("mean_values", "std_values", "quant_img_RGB2BGR"):
+        if spec[key]:
+            arguments[key] = spec[key]
+    for key in ("optimization_level", "quantized_method", "quantized_algorithm"):
+        if spec[key] is not None:
+            arguments[key] = spec[key]
+    arguments.update(spec["extra"].get("config", {}))
+    return arguments
+
+
+def _load(rknn: Any, spec: Dict[str, Any]) -> None:
+    given = {key: spec[key] for key in ("inputs", "input_size_list", "outputs") if spec[key]}
+    given.update(spec["extra"].get("load", {}))
+    model, weights, framework = spec["model"], spec["weights"], spec["framework"]
+    if framework == "onnx":
+        call_toolkit("load_onnx", rknn.load_onnx, model=model, **given)
+    elif framework == "tflite":
+        call_toolkit("load_tflite", rknn.load_tflite, model=model, **given)
+    elif framework == "tensorflow":
+        call_toolkit("load_tensorflow", rknn.load_tensorflow, tf_pb=model, **given)
+    elif framework == "caffe":
+        call_toolkit("load_caffe", rknn.load_caffe, model=model, blobs=weights, **given)
+    elif framework == "darknet":
+        call_toolkit("load_darknet", rknn.load_darknet, model=model, weight=weights, **given)
+    else:
+        call_toolkit("load_pytorch", rknn.load_pytorch, model=model, **given)
+
+
+def _inputs_of(rknn: Any) -> List[Dict[str, Any]]:
+    """The graph's inputs in their order, from the toolkit's private table (the same in 2.2.0 to 2.5.0)."""
+    attributes = rknn.rknn_base.inputs_meta["attrs"]
+    inputs = [(meta["idx"], name, meta) for name, meta in attributes.items() if not meta.get("is_output")]
+    return [{"name": name, "shape": [int(dim) for dim in meta["shape"]], "dtype": str(meta["dtype"]),
+             "layout": str(meta.get("layout", "nchw")), "mean": [float(value) for value in meta.get("mean") or []],
+             "std": [float(value) for value in meta.get("std") or []], "rgb2bgr": bool(meta.get("rgb2bgr", False))}
+            for _, name, meta in sorted(inputs, key=lambda item: item[0])]
+
+
+def _describe(rknn: Any) -> Dict[str, Any]:
+    attributes = rknn.rknn_base.inputs_meta["attrs"]
+    outputs = sorted((meta["idx"], name) for name, meta in attributes.items() if meta.get("is_output"))
+    return {"inputs": _inputs_of(rknn), "outputs": [name for _, name in outputs], "quantization": _quantization(rknn)}
+
+
+def _quantization(rknn: Any) -> Dict[str, Dict[str, Any]]:
+    """Scale and zero point by tensor name, where the simulator quantises; empty when its table is not to be found."""
+    table = getattr(getattr(rknn.rknn_base, "simulator", None), "quant_tab", None)
+    if not isinstance(table, dict):
+        return {}
+    found: Dict[str, Dict[str, Any]] = {}
+    for name, entry in table.items():
+        scale = [float(value) for value in np.ravel(entry.get("scale", []))]
+        zero_point = [int(value) for value in np.ravel(entry.get("zero_point", []))]
+        if scale and len(scale) == len(zero_point):
+            found[name] = {"dtype": str(entry.get("dtype", "")), "scale": scale, "zero_point": zero_point}
+    return found
+
+
+def _save_outputs(outputs: Any, folder: str) -> List[str]:
+    if outputs is None or any(output is None for output in outputs):
+        raise JobFailed("none", "inference", "returned nothing")
+    files = []
+    for index, output in enumerate(outputs):
+        file = "output{}.npy".format(index)
+        save(Path(folder) / file, np.asarray(output))
+        files.append(file)
+    return files
