@@ -1,0 +1,245 @@
+"""The environment rknn-toolkit2 runs in: made by a fixed recipe, found again, never mixed with rkparity's own.
+
+rknn-toolkit2's metadata asks for PyTorch with CUDA, 5.7 GB in all, of which loading, building and simulating any model but
+a PyTorch one touches three names. The recipe installs the toolkit without its dependencies, then those it uses, in
+versions it works with, then a stand-in for PyTorch: 0.6 GB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rkparity.errors import ToolkitError, UsageError
+
+SUPPORTED_VERSIONS = ("2.2.0", "2.3.0", "2.3.2", "2.5.0")
+DEFAULT_VERSION = "2.5.0"
+# numpy 2 breaks building PP-OCRv4's recogniser, onnx 1.19 has no `onnx.mapping`, setuptools 82 has no pkg_resources: the
+# toolkit needs all three. Newer onnxruntime and opencv want numpy 2; pip would download one after the other to find out.
+# The extra `toolkit` in pyproject.toml is the same list; a test compares them.
+REQUIREMENTS = (
+    "numpy<=1.26.4",
+    "protobuf>=4.21.6,<=4.25.4",
+    "onnx>=1.16.1,<=1.18.0",
+    "onnxruntime>=1.17,<1.27",
+    "scipy",
+    "tqdm",
+    "ruamel.yaml",
+    "psutil",
+    "fast-histogram",
+    "opencv-python-headless<4.12",
+    "setuptools<82",
+)
+PYTHON_ENVIRONMENT_VARIABLE = "RKPARITY_TOOLKIT_PYTHON"
+STAMP_NAME = "rkparity-toolkit.json"
+_STAND_IN = Path(__file__).resolve().parent / "standin"
+_MACHINES = ("x86_64", "aarch64")
+_OLDEST_PYTHON, _NEWEST_PYTHON = (3, 8), (3, 12)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to put into the environment."""
+
+    version: str = DEFAULT_VERSION
+    with_torch: bool = False
+    torch_index_url: str | None = None
+
+    def digest(self) -> str:
+        """A hash of everything that decides the environment's content."""
+        stand_in = {str(path.relative_to(_STAND_IN)): path.read_text(encoding="utf-8")
+                    for path in sorted(_STAND_IN.rglob("*.py"))}
+        content = {"version": self.version, "requirements": REQUIREMENTS, "with_torch": self.with_torch,
+                   "stand_in": {} if self.with_torch else stand_in}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def default_folder(version: str) -> Path:
+    """Where `setup-toolkit` puts an environment when not told."""
+    return Path.home() / ".cache" / "rkparity" / "toolkit" / version
+
+
+def find_toolkit_python(explicit: Path | None) -> Path:
+    """The toolkit's interpreter.
+
+    Looked for in this order: `explicit` (an interpreter or its environment's folder), the environment variable
+    RKPARITY_TOOLKIT_PYTHON, `.toolkit/VERSION/bin/python` under the current directory and under the checkout,
+    `~/.cache/rkparity/toolkit/VERSION/bin/python`; the default version first, then newer before older. The symbolic link
+    is not resolved: it is what makes the environment. Raises ToolkitError when there is none, UsageError when one that
+    was named does not exist.
+    """
+    named = os.environ.get(PYTHON_ENVIRONMENT_VARIABLE)
+    if explicit is not None:
+        return _named_python(explicit, "--toolkit-python")
+    if named:
+        return _named_python(Path(named), PYTHON_ENVIRONMENT_VARIABLE)
+    versions = (DEFAULT_VERSION, *(item for item in reversed(SUPPORTED_VERSIONS) if item != DEFAULT_VERSION))
+    for base in (Path.cwd() / ".toolkit", *_checkout_folder(), default_folder("x").parent):
+        for version in versions:
+            # The stamp is written last: without it the environment is half made.
+            if (base / version / STAMP_NAME).is_file() and _python_of(base / version).exists():
+                return _python_of(base / version)
+    raise ToolkitError("no environment with rknn-toolkit2 was found",
+                       hint="make one with `rkparity setup-toolkit`, or name an interpreter that has rknn-toolkit2 with "
+                            f"--toolkit-python or {PYTHON_ENVIRONMENT_VARIABLE}")
+
+
+def setup_toolkit(folder: Path, recipe: Recipe, *, python: Path | None = None, force: bool = False,
+                  say: Say | None = None) -> Path:
+    """Makes the environment `folder` by `recipe` and returns its interpreter; does nothing when it is there already.
+
+    `python` (3.8 to 3.12) makes it; the running interpreter when not given. `say` gets one line per step. Everything pip
+    prints is in `folder/setup.log`. An environment that was interrupted is made anew. Raises UsageError for a version,
+    interpreter or machine that cannot work, ToolkitError with pip's last line when an installation fails.
+    """
+    tell = say or (lambda line: None)
+    if recipe.version not in SUPPORTED_VERSIONS:
+        raise UsageError(f"rknn-toolkit2 {recipe.version} is not supported",
+                         hint="supported: " + ", ".join(SUPPORTED_VERSIONS))
+    if not force and _is_complete(folder, recipe):
+        return _python_of(folder)
+    interpreter = python or Path(sys.executable)
+    _check_interpreter(interpreter, recipe)
+    with _locked(folder):
+        if not force and _is_complete(folder, recipe):
+            return _python_of(folder)
+        if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
+            raise UsageError(f"{folder}: is not empty and is no Python environment", hint="choose another --dest")
+        _make(folder, recipe, interpreter, tell)
+    return _python_of(folder)
+
+
+def _make(folder: Path, recipe: Recipe, interpreter: Path, tell: Say) -> None:
+    (folder / STAMP_NAME).unlink(missing_ok=True)
+    tell(f"[1/4] environment {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "setup.log"
+    # --clear empties the folder, the log with it, so the log starts after.
+    made = subprocess.run([str(interpreter), "-m", "venv", "--clear", str(folder)], capture_output=True, text=True,
+                          check=False)
+    if made.returncode != 0:
+        raise ToolkitError(f"{interpreter} cannot make an environment in {folder}: {_last_line(made.stdout + made.stderr)}",
+                           hint="on Debian and Ubuntu the package python3-venv is needed")
+    log.write_text(made.stdout + made.stderr, encoding="utf-8")
+    python = _python_of(folder)
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    tell(f"[2/4] rknn-toolkit2 {recipe.version}, without its dependencies")
+    _run([*pip, "--no-deps", f"rknn-toolkit2=={recipe.version}"], log, tell)
+    tell("[3/4] what it needs")
+    _run([*pip, *REQUIREMENTS], log, tell)
+    if recipe.with_torch:
+        tell("[4/4] PyTorch")
+        index = [] if recipe.torch_index_url is None else ["--index-url", recipe.torch_index_url]
+        _run([*pip, *index, "torch", "numpy<=1.26.4", "setuptools<82"], log, tell)
+    else:
+        tell("[4/4] a stand-in for PyTorch")
+        _install_stand_in(python)
+    _run([str(python), "-c", "from rknn.api import RKNN; RKNN()"], log, tell)
+    stamp = {"recipe": recipe.digest(), "version": recipe.version, "with_torch": recipe.with_torch}
+    part = folder / f".{STAMP_NAME}.part"
+    part.write_text(json.dumps(stamp) + "\n", encoding="utf-8")
+    part.replace(folder / STAMP_NAME)
+
+
+def _run(command: list[str], log: Path, tell: Say) -> None:
+    """Runs one step, its output into the log and pip's milestones to `tell`."""
+    lines = []
+    with log.open("a", encoding="utf-8") as file, subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        env={key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")},
+    ) as process:
+        assert process.stdout is not None  # noqa: S101  Popen was given a pipe
+        for line in process.stdout:
+            file.write(line)
+            lines.append(line)
+            milestone = re.match(r"\s*(Downloading|Installing collected)\b.*", line)
+            if milestone:
+                tell("      " + milestone.group(0).strip()[:100])
+    if process.returncode != 0:
+        errors = [line for line in lines if line.startswith("ERROR:")]
+        raise ToolkitError(f"setting up rknn-toolkit2 failed: {_last_line(''.join(errors or lines))}",
+                           hint=f"the whole output is in {log}; the same command again starts afresh")
+
+
+def _install_stand_in(python: Path) -> None:
+    script = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    site = Path(subprocess.run([str(python), "-c", script], capture_output=True, text=True, check=True).stdout.strip())
+    for source in sorted(_STAND_IN.rglob("*.py")):
+        target = site / source.relative_to(_STAND_IN)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+
+
+def _check_interpreter(python: Path, recipe: Recipe) -> None:
+    if sys.platform != "linux" or platform.machine() not in _MACHINES:
+        raise UsageError(f"rknn-toolkit2 exists for Linux on x86_64 and aarch64 only, not for {sysconfig.get_platform()}")
+    if python == Path(sys.executable):
+        version = (sys.version_info.major, sys.version_info.minor)
+    else:
+        script = "import sys; print(sys.version_info.major, sys.version_info.minor)"
+        try:
+            found = subprocess.run([str(python), "-c", script], capture_output=True, text=True, check=True).stdout.split()
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise UsageError(f"{python}: is not a Python interpreter: {error}") from error
+        version = (int(found[0]), int(found[1]))
+    # 2.2.0 has no wheel for Python 3.8.
+    oldest = (3, 9) if recipe.version == "2.2.0" else _OLDEST_PYTHON
+    if not oldest <= version <= _NEWEST_PYTHON:
+        raise UsageError(f"{python} is Python {version[0]}.{version[1]}; rknn-toolkit2 {recipe.version} needs "
+                         f"{oldest[0]}.{oldest[1]} to {_NEWEST_PYTHON[0]}.{_NEWEST_PYTHON[1]}",
+                         hint="name another interpreter with --python")
+
+
+def _is_complete(folder: Path, recipe: Recipe) -> bool:
+    try:
+        stamp = json.loads((folder / STAMP_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(stamp, dict) and stamp.get("recipe") == recipe.digest() and _python_of(folder).exists()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One set-up at a time for a folder; a second one waits and then finds it made."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except PermissionError as error:
+        raise UsageError(f"{folder}: cannot be made: {error.strerror}", hint="choose another --dest") from error
+
+
+def _python_of(folder: Path) -> Path:
+    return folder / "bin" / "python"
+
+
+def _named_python(path: Path, source: str) -> Path:
+    candidate = _python_of(path) if path.is_dir() else path
+    if not candidate.exists():
+        raise UsageError(f"{source} {path}: there is no interpreter",
+                         hint="give the python inside the toolkit's environment, or that environment's folder")
+    return candidate.absolute()
+
+
+def _checkout_folder() -> tuple[Path, ...]:
+    checkout = Path(__file__).resolve().parents[3]
+    return (checkout / ".toolkit",) if (checkout / "pyproject.toml").is_file() else ()
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "(it printed nothing)"
