@@ -1,4 +1,4 @@
-"""What alignment says: which dump corresponds to which reference tensor by which rule, and what has no partner and why."""
+"""What alignment says: which dump is which reference tensor by which rule, and what has no partner and why."""
 
 from __future__ import annotations
 
@@ -98,8 +98,11 @@ class UnmatchedTensor:
 
 @dataclass(frozen=True)
 class MissingDump:
-    """A dump the model's node list promises and the folder lacks; `stem` is its name without the type suffix."""
+    """A dump the model promises and the folder lacks: `tensor` is its real name, `stem` its file name so far."""
 
+    index: int
+    op_type: str
+    tensor: str
     stem: str
     text: str
 

@@ -1,7 +1,7 @@
 """Names of the files librknnrt dumps: `INDEX_OPTYPE_TENSOR_shape_D0_D1.._SUFFIX.npy`.
 
-Source of the rules: evidence 160_c25_*, 160_b25_*, 160_dumpquant_*, 160_dumptxt_1, mrt232_dumptxt_1 and 120_3588_* (what
-the real runtime wrote).
+Source of the rules: evidence 160_c25_*, 160_b25_*, 160_dumpquant_*, 160_dumptxt_1, mrt232_dumptxt_1 and 120_3588_*
+(what the real runtime wrote).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class DumpName:
         return tuple(readings)
 
     def resolved(self, op_type: str, tensor: str) -> DumpName | None:
-        """This name read as operator `op_type` writing `tensor` (its real name or sanitised); None if it does not fit."""
+        """This name read as operator `op_type` writing `tensor` (real or sanitised name); None if it does not fit."""
         sanitized = sanitize(tensor)
         if self.body != f"{op_type}_{sanitized}":
             return None
