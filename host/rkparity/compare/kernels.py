@@ -1,0 +1,353 @@
+"""Scores pairs of tensors with the compiled kernels: arrays in memory, or `.npy` files of any size in fixed memory.
+
+Every element of every tensor is read once, whatever is asked about it. The kernels release the GIL, so pairs may be scored in
+threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rkparity.compare.statistics import (
+    LsbStatistics,
+    PairStatistics,
+    SideStatistics,
+    UlpStatistics,
+    cosine,
+    ratio,
+    signal_to_noise_db,
+)
+from rkparity.errors import DataError, UsageError
+from rkparity.runs.npy import NpyHeader, open_npy, read_npy_header
+from rkparity_agent._native import ffi, lib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+CHUNK_NBYTES = 256 * 1024
+"""Bytes of one file held at a time; two such buffers stay in a second-level cache."""
+
+_DTYPES: dict[str, int] = {
+    "f4": lib.RKP_FLOAT32,
+    "f2": lib.RKP_FLOAT16,
+    "f8": lib.RKP_FLOAT64,
+    "i1": lib.RKP_INT8,
+    "u1": lib.RKP_UINT8,
+    "i2": lib.RKP_INT16,
+    "u2": lib.RKP_UINT16,
+    "i4": lib.RKP_INT32,
+    "u4": lib.RKP_UINT32,
+    "i8": lib.RKP_INT64,
+    "u8": lib.RKP_UINT64,
+    "b1": lib.RKP_BOOL,
+}
+
+
+class ShapeMismatch(DataError):
+    """Two tensors of different shape: not comparable, and never broadcast."""
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """An integer tensor's values are (q - zero_point) * scale."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """What is counted besides the scores that need no parameter.
+
+    `atol`/`rtol`: an element is over the tolerance when |test - reference| > atol + rtol * |reference|.
+    `scale`: one step of the tensors' quantisation grid, for errors in LSB. `saturation`: the lowest and highest value
+    of the grid; with a scale, values within half a step of an end count as on it. `float16_ulp`: errors in float16 ulps of
+    the reference, counting those over `ulp_limit`. `implementation` chooses a kernel (0: the best this machine has).
+    """
+
+    atol: float = 1e-5
+    rtol: float = 1e-3
+    scale: float | None = None
+    saturation: tuple[float, float] | None = None
+    float16_ulp: bool = False
+    ulp_limit: float = 1.0
+    implementation: int = 0
+
+
+DEFAULT_OPTIONS = ScoreOptions()
+
+
+def grid_ends(dtype: str, quantization: Quantization) -> tuple[float, float]:
+    """The lowest and highest value an integer tensor of `dtype` ("int8", "uint8", "int16") can hold under `quantization`."""
+    ranges = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "uint16": (0, 65535)}
+    if dtype not in ranges:
+        raise UsageError(f"no quantisation grid is known for {dtype}")
+    low, high = ranges[dtype]
+    return ((low - quantization.zero_point) * quantization.scale, (high - quantization.zero_point) * quantization.scale)
+
+
+class _Pair:
+    """One accumulator: options in, chunks in, PairStatistics out."""
+
+    def __init__(self, options: ScoreOptions, test: Any, reference: Any) -> None:
+        for name, value in (("atol", options.atol), ("rtol", options.rtol)):
+            if not value >= 0:
+                raise UsageError(f"{name} is {value}, it must be 0 or more")
+        if options.scale is not None and not (math.isfinite(options.scale) and options.scale > 0):
+            raise UsageError(f"scale is {options.scale}, it must be positive")
+        self._options = options
+        self._test = test
+        self._reference = reference
+        low, high = options.saturation or (0.0, 0.0)
+        slack = options.scale / 2 if options.scale is not None else 0.0
+        native = ffi.new("struct rkp_pair_options *", {
+            "atol": options.atol,
+            "rtol": options.rtol,
+            "lsb": options.scale or 0.0,
+            "ulp_limit": options.ulp_limit,
+            "saturation_low": low + slack,
+            "saturation_high": high - slack,
+            "with_ulp": options.float16_ulp,
+            "with_saturation": options.saturation is not None,
+            "implementation": options.implementation,
+        })
+        self._pair = ffi.new("struct rkp_pair *")
+        lib.rkp_pair_init(self._pair, native)
+
+    def update(self, test: Any, reference: Any, count: int) -> None:
+        if lib.rkp_pair_update(self._pair, test, self._test, reference, self._reference, count) != 0:
+            raise UsageError("the tensors' types cannot be scored")
+
+    def statistics(self) -> PairStatistics:
+        return _statistics(self._pair, self._options)
+
+
+def _side(side: Any, with_saturation: bool) -> SideStatistics:
+    some = side.minimum <= side.maximum
+    return SideStatistics(
+        nan=side.nan,
+        positive_inf=side.positive_inf,
+        negative_inf=side.negative_inf,
+        zeros=side.zeros,
+        minimum=side.minimum if some else math.nan,
+        maximum=side.maximum if some else math.nan,
+        saturated_low=side.saturated_low if with_saturation else None,
+        saturated_high=side.saturated_high if with_saturation else None,
+    )
+
+
+def _statistics(pair: Any, options: ScoreOptions) -> PairStatistics:
+    n_finite: int = pair.n_finite
+    # An empty pair differs nowhere; a pair without any finite element has no scores.
+    defined = n_finite > 0 or pair.n == 0
+
+    def total(name: str) -> float:
+        return float(lib.rkp_sum_value(ffi.addressof(pair, name))) if defined else math.nan
+
+    dot = total("dot")
+    norm_test = math.sqrt(total("test_square"))
+    norm_reference = math.sqrt(total("reference_square"))
+    euclidean = math.sqrt(total("error_square"))
+    same_zero = norm_test == 0 and norm_reference == 0
+    max_abs_error = pair.max_abs_error if defined else math.nan
+    over = tuple(pair.over_lsb)
+    saturation = options.saturation is not None
+    return PairStatistics(
+        n=pair.n,
+        n_finite=n_finite,
+        equal=pair.equal,
+        nonfinite_mismatch=pair.nonfinite_mismatch,
+        dot=dot,
+        norm_test=norm_test,
+        norm_reference=norm_reference,
+        cosine=cosine(dot, norm_test, norm_reference),
+        euclidean=euclidean,
+        relative_euclidean=ratio(euclidean, norm_reference),
+        sqnr_db=signal_to_noise_db(norm_reference, euclidean),
+        max_abs_error=max_abs_error,
+        max_abs_index=pair.max_abs_index if n_finite else None,
+        mean_offset=total("error") / max(n_finite, 1),
+        scale_ratio=1.0 if same_zero else _scale_ratio(dot, norm_reference),
+        norm_ratio=1.0 if same_zero else ratio(norm_test, norm_reference),
+        atol=options.atol,
+        rtol=options.rtol,
+        over_tolerance=pair.over_tolerance,
+        test=_side(pair.test, saturation),
+        reference=_side(pair.reference, saturation),
+        lsb=None if options.scale is None else LsbStatistics(
+            options.scale, max_abs_error / options.scale,
+            (n_finite - over[0], over[0] - over[1], over[1] - over[2], over[2])),
+        ulp=UlpStatistics(pair.max_ulp if defined else math.nan, options.ulp_limit, pair.over_ulp)
+        if options.float16_ulp else None,
+    )
+
+
+def _scale_ratio(dot: float, norm_reference: float) -> float:
+    return dot / norm_reference / norm_reference if norm_reference != 0 else math.inf
+
+
+def _source(kind: str, quantization: Quantization | None, what: str) -> Any:
+    """`kind` is the kind and size of a NumPy dtype text, "f4"."""
+    if kind not in _DTYPES:
+        raise UsageError(f"{what}: a tensor of type {kind} cannot be scored")
+    if quantization is not None and kind[0] not in "iu":
+        raise UsageError(f"{what}: is {kind}, only integers can be dequantised")
+    return ffi.new("struct rkp_source *", {
+        "dtype": _DTYPES[kind],
+        "quantized": quantization is not None,
+        "zero_point": quantization.zero_point if quantization else 0,
+        "scale": quantization.scale if quantization else 1.0,
+    })
+
+
+def _check_shapes(test: tuple[int, ...], reference: tuple[int, ...], what: str, ignore_unit_dims: bool) -> None:
+    if test == reference:
+        return
+    if ignore_unit_dims and [dim for dim in test if dim != 1] == [dim for dim in reference if dim != 1]:
+        return
+    raise ShapeMismatch(f"{what}: shape {test} against {reference}",
+                        hint="the two files are not the same tensor, or one is in another layout (NCHW against NHWC)")
+
+
+def score_arrays(test: NDArray[Any], reference: NDArray[Any], options: ScoreOptions = DEFAULT_OPTIONS, *,
+                 test_quantization: Quantization | None = None, reference_quantization: Quantization | None = None,
+                 ignore_unit_dims: bool = False) -> PairStatistics:
+    """All scores of two arrays of equal shape, of any number type, in any memory order.
+
+    With a Quantization an integer side is dequantised first. With `ignore_unit_dims` shapes may differ in dimensions of 1.
+    Raises ShapeMismatch for other shapes, UsageError for types that are not plain numbers.
+    """
+    _check_shapes(test.shape, reference.shape, "test against reference", ignore_unit_dims)
+    pair = _Pair(options, _source(_kind(test), test_quantization, "test"),
+                 _source(_kind(reference), reference_quantization, "reference"))
+    if _is_plain(test) and _is_plain(reference):
+        pair.update(_pointer(test), _pointer(reference), test.size)
+    else:
+        for start in range(0, test.size, CHUNK_NBYTES):
+            test_chunk = _chunk(test, start)
+            reference_chunk = _chunk(reference, start)
+            pair.update(_pointer(test_chunk), _pointer(reference_chunk), test_chunk.size)
+    return pair.statistics()
+
+
+def score_channels(test: NDArray[Any], reference: NDArray[Any], axis: int, options: ScoreOptions = DEFAULT_OPTIONS, *,
+                   test_quantization: Quantization | None = None,
+                   reference_quantization: Quantization | None = None) -> tuple[PairStatistics, ...]:
+    """The scores of every channel along `axis`; an index in them is the flat index within the channel.
+
+    Raises as score_arrays does, and UsageError if there is no such axis.
+    """
+    _check_shapes(test.shape, reference.shape, "test against reference", False)
+    if not -test.ndim <= axis < test.ndim:
+        raise UsageError(f"axis {axis}: the tensor has {test.ndim} dimensions")
+    import numpy as np
+
+    test_channels, reference_channels = np.moveaxis(test, axis, 0), np.moveaxis(reference, axis, 0)
+    return tuple(
+        score_arrays(np.asarray(test_channel), np.asarray(reference_channel), options, test_quantization=test_quantization,
+                     reference_quantization=reference_quantization)
+        for test_channel, reference_channel in zip(test_channels, reference_channels)
+    )
+
+
+def _kind(array: NDArray[Any]) -> str:
+    return f"{array.dtype.kind}{array.dtype.itemsize}"
+
+
+def _is_plain(array: NDArray[Any]) -> bool:
+    return bool(array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative)
+
+
+def _chunk(array: NDArray[Any], start: int) -> NDArray[Any]:
+    """CHUNK_NBYTES elements from `start` in C order, in this machine's byte order."""
+    if array.flags.c_contiguous:
+        chunk = array.reshape(-1)[start : start + CHUNK_NBYTES]
+    else:
+        chunk = array.flat[start : start + CHUNK_NBYTES]
+    if _is_plain(chunk):
+        return chunk
+    return chunk.astype(array.dtype.newbyteorder("="), copy=True)
+
+
+def _pointer(array: NDArray[Any]) -> Any:
+    # from_buffer would refuse a scalar's and an empty array's memory on some versions.
+    return ffi.cast("void *", array.ctypes.data)
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """One `.npy` file to be scored; with `quantization` its integers are dequantised."""
+
+    path: Path
+    quantization: Quantization | None = None
+
+
+def score_files(test: TensorFile | Path, reference: TensorFile | Path, options: ScoreOptions = DEFAULT_OPTIONS, *,
+                ignore_unit_dims: bool = False) -> PairStatistics:
+    """score_arrays on two `.npy` files, in fixed memory whatever their size.
+
+    Raises DataError for a damaged file, ShapeMismatch, UsageError.
+    """
+    files = [file if isinstance(file, TensorFile) else TensorFile(file) for file in (test, reference)]
+    return score_together(files, [(0, 1, options)], ignore_unit_dims=ignore_unit_dims)[0]
+
+
+def score_together(files: Sequence[TensorFile], pairs: Sequence[tuple[int, int, ScoreOptions]], *,
+                   ignore_unit_dims: bool = False) -> list[PairStatistics]:
+    """Scores several pairs among `files`, each (test, reference, options) by position, reading every file once.
+
+    Board against simulator, board against golden and simulator against golden cost three reads instead of six. Raises as
+    score_files does.
+    """
+    headers = [read_npy_header(file.path) for file in files]
+    for test, reference, _ in pairs:
+        _check_shapes(headers[test].shape, headers[reference].shape,
+                      f"{files[test].path} against {files[reference].path}", ignore_unit_dims)
+    sources = [_source(header.descr[1:], file.quantization, str(file.path)) for header, file in zip(headers, files)]
+    native = [_Pair(options, sources[test], sources[reference]) for test, reference, options in pairs]
+    widest = max((header.itemsize for header in headers), default=1)
+    per_chunk = CHUNK_NBYTES // widest
+    readers = [_read_chunks(file.path, header, per_chunk) for file, header in zip(files, headers)]
+    for chunks in zip(*readers):
+        for pair, (test, reference, _) in zip(native, pairs):
+            pair.update(chunks[test][0], chunks[reference][0], chunks[test][1])
+    return [pair.statistics() for pair in native]
+
+
+def _read_chunks(path: Path, header: NpyHeader, per_chunk: int) -> Iterator[tuple[Any, int]]:
+    """Pointers to the values in C order, `per_chunk` elements at a time; each is good until the next is asked for."""
+    total = header.nbytes // header.itemsize
+    one_dimension = sum(dim != 1 for dim in header.shape) <= 1
+    if header.descr[0] == ">" or (header.fortran_order and not one_dimension):
+        array = open_npy(path)
+        for start in range(0, total, per_chunk):
+            chunk = array.flat[start : start + per_chunk].astype(array.dtype.newbyteorder("="), copy=False)
+            yield _pointer(chunk), chunk.size
+        return
+    buffer = bytearray(min(per_chunk * header.itemsize, header.nbytes))
+    pointer = ffi.from_buffer(buffer)
+    view = memoryview(buffer)
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(header.data_offset)
+            for start in range(0, total, per_chunk):
+                count = min(per_chunk, total - start)
+                _fill(file, view[: count * header.itemsize], path)
+                yield pointer, count
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _fill(file: Any, view: memoryview, path: Path) -> None:
+    done = 0
+    while done < len(view):
+        count = file.readinto(view[done:])
+        if not count:
+            raise DataError(f"{path}: became shorter while it was read")
+        done += count
