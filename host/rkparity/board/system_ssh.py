@@ -1,0 +1,59 @@
+"""The system's `ssh` for bulk data: about twice as fast as a Python client, with the same keys and the same host check."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from rkparity.board.pipes import PipeProcess
+from rkparity.board.ssh_settings import SshSettings
+from rkparity.board.transport import RemoteProcess
+from rkparity.errors import ConnectionFailed
+
+_READY = b"\x01RKPARITY-READY\x01"
+_READY_TIMEOUT_S = 20.0
+_CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes256-ctr,chacha20-poly1305@openssh.com"
+
+
+@dataclass(frozen=True)
+class SystemSsh:
+    """How to call `ssh` for one board."""
+
+    name: str
+    argv: tuple[str, ...]
+
+    @classmethod
+    def for_settings(cls, settings: SshSettings, *, password_used: bool) -> SystemSsh | None:
+        """None where `ssh` is missing or could not log in the way paramiko did (password, jump host, proxy)."""
+        program = shutil.which("ssh")
+        if program is None or password_used or settings.jumps or settings.proxy_command:
+            return None
+        options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ServerAliveInterval=10", "ServerAliveCountMax=3",
+                   "ConnectTimeout=15", f"Ciphers={_CIPHERS}", "Compression=no", "LogLevel=ERROR", "ClearAllForwardings=yes",
+                   "UserKnownHostsFile=" + " ".join(f'"{path}"' for path in settings.known_hosts),
+                   f"Port={settings.port}"]
+        if settings.only_these_identities:
+            options.append("IdentitiesOnly=yes")
+        argv = [program, "-F", "none", "-T", "-x", "-a", "-l", settings.user]
+        for option in options:
+            argv += ["-o", option]
+        for identity in settings.identities:
+            argv += ["-i", str(identity)]
+        return cls(settings.name, (*argv, "--", settings.host))
+
+    def start(self, command: str) -> RemoteProcess | None:
+        """Starts `command`; None when this `ssh` cannot get in, so that the caller goes on with its own connection."""
+        # The marker tells a failed login from a command that failed; a shell's greeting before it is skipped.
+        process = PipeProcess(self.name, [*self.argv, f"printf '\\001RKPARITY-READY\\001'; exec {command}"], lost_code=255)
+        seen = b""
+        try:
+            while not seen.endswith(_READY):
+                data = process.read(1, timeout_s=_READY_TIMEOUT_S)
+                if not data or len(seen) > 65536:
+                    process.close()
+                    return None
+                seen += data
+        except (ConnectionFailed, TimeoutError):
+            process.close()
+            return None
+        return process
