@@ -1,0 +1,148 @@
+/* rknn_query. */
+#include <stdio.h>
+#include <string.h>
+
+#include "emulator/attributes.h"
+#include "emulator/element.h"
+#include "emulator/export.h"
+#include "emulator/log.h"
+
+#define LAST_COMMAND 17
+
+typedef struct command_rule {
+    const char *struct_name; /* as the real library's messages name it */
+    size_t size;
+} command_rule;
+
+static command_rule rule_of(rkabi_query command) {
+    switch (command) {
+    case RKABI_QUERY_IN_OUT_NUM:
+        return (command_rule){"rknn_input_output_num", sizeof(rkabi_in_out_num)};
+    case RKABI_QUERY_PERF_DETAIL:
+        return (command_rule){"rknn_perf_detail", sizeof(rkabi_perf_detail)};
+    case RKABI_QUERY_PERF_RUN:
+        return (command_rule){"rknn_perf_run", sizeof(rkabi_perf_run)};
+    case RKABI_QUERY_SDK_VERSION:
+        return (command_rule){"rknn_sdk_version", sizeof(rkabi_sdk_version)};
+    case RKABI_QUERY_MEM_SIZE:
+        return (command_rule){"rknn_mem_size", sizeof(rkabi_mem_size)};
+    case RKABI_QUERY_CUSTOM_STRING:
+        return (command_rule){"rknn_custom_string", sizeof(rkabi_custom_string)};
+    case RKABI_QUERY_DEVICE_MEM_INFO:
+        return (command_rule){"rknn_tensor_mem", sizeof(rkabi_tensor_mem)};
+    case RKABI_QUERY_INPUT_DYNAMIC_RANGE:
+        return (command_rule){"rknn_input_range", sizeof(rkabi_input_range)};
+    default:
+        return (command_rule){"rknn_tensor_attr", sizeof(rkabi_tensor_attr)};
+    }
+}
+
+static int query_attribute(emu_context *context, bool input, emu_view view, const char *name, rkabi_tensor_attr *attr) {
+    uint32_t index = attr->index;
+    uint32_t count = input ? context->model->n_inputs : context->model->n_outputs;
+    if (index >= count) {
+        /* "ouput_num" is the library's own spelling (evidence 160_rawq). */
+        emu_log(context->level, 'E', "rknn_query, %s, p_attr->index(%u) >= %s(%u)!", name, index,
+                input ? "input_num" : "ouput_num", count);
+        return RKABI_ERR_PARAM_INVALID;
+    }
+    if (input)
+        emu_input_attribute(context, index, view, attr);
+    else
+        emu_output_attribute(context, index, view, attr);
+    return RKABI_OK;
+}
+
+/* A static model's answers to the questions about dynamic shapes (evidence 160_b25_c3w30_u8_int8). */
+static int refuse_dynamic(emu_context *context, rkabi_query command) {
+    const char *what = "RKNN_QUERY_INPUT_DYNAMIC_RANGE";
+    if (command == RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR || command == RKABI_QUERY_CURRENT_NATIVE_OUTPUT_ATTR) {
+        what = command == RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR ? "RKNN_QUERY_CURRENT_NATIVE_INPUT_ATTR"
+                                                                : "RKNN_QUERY_CURRENT_NATIVE_OUTPUT_ATTR";
+        emu_log(context->level, 'E', "query %s error, please call rknn_set_input_shape first", what);
+        return RKABI_ERR_CTX_INVALID;
+    }
+    emu_log(context->level, 'E',
+            "query %s error, rknn model is static shape type, please export rknn with dynamic_shapes", what);
+    return RKABI_ERR_MODEL_INVALID;
+}
+
+static void fill_memory(const emu_context *context, rkabi_mem_size *memory) {
+    size_t internal = 0;
+    for (uint32_t i = 0; i < context->model->n_tensors; i++)
+        internal += context->model->tensors[i].n_elems * emu_type_nbytes(context->model->tensors[i].type);
+    memset(memory, 0, sizeof *memory);
+    memory->total_weight_size = (uint32_t)context->model_nbytes;
+    memory->total_internal_size = (uint32_t)internal;
+    memory->total_dma_size = (uint64_t)context->model_nbytes + internal;
+}
+
+static int query(emu_context *context, rkabi_query command, void *info, uint32_t size) {
+    int level = context->level;
+    if ((unsigned)command > LAST_COMMAND) {
+        emu_log(level, 'E', "rknn_query, cmd = %d is not in [0, %d]!", (int)command, LAST_COMMAND);
+        return RKABI_ERR_PARAM_INVALID;
+    }
+    if (info == NULL) {
+        emu_log(level, 'E', "rknn_query, info == nullptr!");
+        return RKABI_ERR_PARAM_INVALID;
+    }
+    command_rule rule = rule_of(command);
+    if (size < rule.size) {
+        emu_log(level, 'E', "rknn_query, info_len(%u) < sizeof(%s)(%zu)!", size, rule.struct_name, rule.size);
+        return RKABI_ERR_PARAM_INVALID;
+    }
+    switch (command) {
+    case RKABI_QUERY_IN_OUT_NUM:
+        *(rkabi_in_out_num *)info = (rkabi_in_out_num){context->model->n_inputs, context->model->n_outputs};
+        return RKABI_OK;
+    case RKABI_QUERY_INPUT_ATTR:
+        return query_attribute(context, true, EMU_VIEW_PLAIN, "RKNN_QUERY_INPUT_ATTR", info);
+    case RKABI_QUERY_OUTPUT_ATTR:
+        return query_attribute(context, false, EMU_VIEW_PLAIN, "RKNN_QUERY_OUTPUT_ATTR", info);
+    case RKABI_QUERY_NATIVE_INPUT_ATTR:
+        return query_attribute(context, true, EMU_VIEW_NATIVE, "RKNN_QUERY_NATIVE_INPUT_ATTR", info);
+    case RKABI_QUERY_NATIVE_OUTPUT_ATTR:
+        return query_attribute(context, false, EMU_VIEW_NATIVE, "RKNN_QUERY_NATIVE_OUTPUT_ATTR", info);
+    case RKABI_QUERY_NATIVE_NHWC_INPUT_ATTR:
+        return query_attribute(context, true, EMU_VIEW_NATIVE_NHWC, "RKNN_QUERY_NATIVE_NHWC_INPUT_ATTR", info);
+    case RKABI_QUERY_NATIVE_NHWC_OUTPUT_ATTR:
+        return query_attribute(context, false, EMU_VIEW_NATIVE_NHWC, "RKNN_QUERY_NATIVE_NHWC_OUTPUT_ATTR", info);
+    case RKABI_QUERY_PERF_DETAIL: {
+        rkabi_perf_detail *detail = info;
+        detail->data = context->perf_text;
+        detail->length = context->perf_text != NULL ? strlen(context->perf_text) : 0;
+        return RKABI_OK;
+    }
+    case RKABI_QUERY_PERF_RUN:
+        ((rkabi_perf_run *)info)->run_duration_us = context->run_us;
+        return RKABI_OK;
+    case RKABI_QUERY_SDK_VERSION: {
+        rkabi_sdk_version *version = info;
+        memset(version, 0, sizeof *version);
+        snprintf(version->api_version, sizeof version->api_version, "%s", EMU_RUNTIME_VERSION);
+        snprintf(version->drv_version, sizeof version->drv_version, "%s", EMU_DRIVER_VERSION);
+        return RKABI_OK;
+    }
+    case RKABI_QUERY_MEM_SIZE:
+        fill_memory(context, info);
+        return RKABI_OK;
+    case RKABI_QUERY_CUSTOM_STRING:
+        memset(info, 0, sizeof(rkabi_custom_string));
+        return RKABI_OK;
+    case RKABI_QUERY_DEVICE_MEM_INFO:
+        memset(info, 0, sizeof(rkabi_tensor_mem));
+        return RKABI_OK;
+    default:
+        return refuse_dynamic(context, command);
+    }
+}
+
+EMU_EXPORT int rknn_query(rkabi_context ctx, rkabi_query command, void *info, uint32_t size) {
+    emu_context *context = emu_context_acquire(ctx);
+    if (context == NULL)
+        return RKABI_ERR_CTX_INVALID;
+    int status = query(context, command, info, size);
+    emu_context_release(context);
+    return status;
+}

@@ -1,0 +1,188 @@
+#include "emulator/context.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "emulator/client.h"
+#include "emulator/element.h"
+#include "emulator/log.h"
+
+#define MAX_CONTEXTS 1024u
+
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static emu_context *table[MAX_CONTEXTS];
+
+static void free_context(emu_context *context) {
+    if (context->connection >= 0)
+        close(context->connection);
+    if (context->model != NULL) {
+        for (uint32_t i = 0; context->inputs != NULL && i < context->model->n_inputs; i++)
+            free(context->inputs[i].native);
+        for (uint32_t i = 0; context->outputs != NULL && i < context->model->n_outputs; i++)
+            free(context->outputs[i].values);
+    }
+    free(context->inputs);
+    free(context->outputs);
+    emu_model_free(context->model);
+    free(context->model_bytes);
+    free(context->perf_text);
+    pthread_mutex_destroy(&context->lock);
+    free(context);
+}
+
+/* A fresh context's memory is zero: an input never set reads as (0 - zp) * scale (evidence 160_err_run_noset). */
+static bool make_state(emu_context *context) {
+    const emu_model *model = context->model;
+    context->inputs = calloc(model->n_inputs, sizeof *context->inputs);
+    context->outputs = calloc(model->n_outputs, sizeof *context->outputs);
+    if (context->inputs == NULL || context->outputs == NULL)
+        return false;
+    for (uint32_t i = 0; i < model->n_inputs; i++) {
+        const emu_tensor *tensor = &model->tensors[model->inputs[i].tensor];
+        emu_input_state *input = &context->inputs[i];
+        input->layout = emu_layout_of_input(tensor, context->chip);
+        input->native = calloc(input->layout.slots, emu_type_nbytes(tensor->type));
+        if (input->native == NULL)
+            return false;
+    }
+    for (uint32_t i = 0; i < model->n_outputs; i++) {
+        const emu_tensor *tensor = &model->tensors[model->outputs[i]];
+        context->outputs[i].values = calloc(tensor->n_elems, emu_type_nbytes(tensor->type));
+        if (context->outputs[i].values == NULL)
+            return false;
+    }
+    return true;
+}
+
+static int add_to_table(emu_context *context, rkabi_context *handle) {
+    int status = RKABI_ERR_MALLOC_FAIL;
+    pthread_mutex_lock(&table_lock);
+    for (uint32_t i = 0; i < MAX_CONTEXTS; i++)
+        if (table[i] == NULL) {
+            table[i] = context;
+            *handle = (rkabi_context)(i + 1);
+            status = RKABI_OK;
+            break;
+        }
+    pthread_mutex_unlock(&table_lock);
+    return status;
+}
+
+static int check_file(int level, const uint8_t *bytes, size_t nbytes) {
+    uint64_t payload = 0;
+    int status = RKABI_ERR_MODEL_INVALID;
+    if (nbytes < 64) {
+        /* rknn_init with nothing: one line only (evidence 160_init_size0). */
+    } else if (memcmp(bytes, "RKNN", 4) != 0) {
+        emu_log(level, 'E', "parseRKNN: invalid RKNN_MAGIC!");
+        emu_log(level, 'E', "parseRKNN from buffer: Invalid RKNN format!");
+    } else {
+        memcpy(&payload, bytes + 16, sizeof payload);
+        if (payload <= nbytes - 64)
+            status = RKABI_OK;
+        else {
+            emu_log(level, 'E', "parseRKNN: exportDataSize large then model size: %llu vs %zu!",
+                    (unsigned long long)payload, nbytes - 64);
+            emu_log(level, 'E', "parseRKNN from buffer: Invalid RKNN format!");
+        }
+    }
+    if (status != RKABI_OK)
+        emu_log(level, 'E', "rknn_init, load model failed!");
+    return status;
+}
+
+static int open_model(emu_context *context) {
+    int level = context->level;
+    char why[512];
+    context->connection = emu_client_connect(why, sizeof why);
+    if (context->connection < 0) {
+        emu_log(level, 'E', "rkparity emulated runtime: %s", why);
+        return RKABI_ERR_FAIL;
+    }
+    int status = emu_client_open(context->connection, context->model_bytes, context->model_nbytes, &context->model, why,
+                                 sizeof why);
+    if (status != RKABI_OK) {
+        emu_log(level, 'E', "rkparity emulated runtime: %s", why);
+        emu_log(level, 'E', "rknn_init, load model failed!");
+        return status;
+    }
+    const emu_model *model = context->model;
+    emu_log(level, 'I', "rkparity emulated runtime: the layers' values come from %s", model->simulator);
+    emu_log(level, 'I',
+            "RKNN Model Information, version: %u, toolkit version: %s, target: RKNPU v2, target platform: %s, framework name: "
+            "%s, framework layout: NCHW, model inference type: static_shape",
+            model->file_version, model->compiler, model->platform, model->framework);
+    context->chip = emu_chip_of_platform(model->platform);
+    return make_state(context) ? RKABI_OK : RKABI_ERR_MALLOC_FAIL;
+}
+
+int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_context *handle) {
+    int level = emu_log_level_from_environment();
+    emu_log(level, 'I', "RKNN Runtime Information, librknnrt version: " EMU_RUNTIME_VERSION);
+    emu_log(level, 'I', "RKNN Driver Information, version: " EMU_DRIVER_VERSION);
+    int status = check_file(level, bytes, nbytes);
+    if (status != RKABI_OK)
+        return status;
+    emu_context *context = calloc(1, sizeof *context);
+    if (context == NULL)
+        return RKABI_ERR_MALLOC_FAIL;
+    pthread_mutex_init(&context->lock, NULL);
+    context->users = 1;
+    context->connection = -1;
+    context->level = level;
+    context->flags = flags;
+    context->model_bytes = malloc(nbytes);
+    if (context->model_bytes == NULL) {
+        free_context(context);
+        return RKABI_ERR_MALLOC_FAIL;
+    }
+    memcpy(context->model_bytes, bytes, nbytes);
+    context->model_nbytes = nbytes;
+    status = open_model(context);
+    if (status == RKABI_OK)
+        status = add_to_table(context, handle);
+    if (status != RKABI_OK)
+        free_context(context);
+    return status;
+}
+
+emu_context *emu_context_acquire(rkabi_context handle) {
+    emu_context *context = NULL;
+    pthread_mutex_lock(&table_lock);
+    if (handle >= 1 && handle <= MAX_CONTEXTS)
+        context = table[handle - 1];
+    if (context != NULL)
+        context->users++;
+    pthread_mutex_unlock(&table_lock);
+    if (context != NULL)
+        pthread_mutex_lock(&context->lock);
+    return context;
+}
+
+static void drop(emu_context *context) {
+    pthread_mutex_lock(&table_lock);
+    bool last = --context->users == 0;
+    pthread_mutex_unlock(&table_lock);
+    if (last)
+        free_context(context);
+}
+
+void emu_context_release(emu_context *context) {
+    pthread_mutex_unlock(&context->lock);
+    drop(context);
+}
+
+int emu_context_destroy(rkabi_context handle) {
+    emu_context *context = NULL;
+    pthread_mutex_lock(&table_lock);
+    if (handle >= 1 && handle <= MAX_CONTEXTS) {
+        context = table[handle - 1];
+        table[handle - 1] = NULL;
+    }
+    pthread_mutex_unlock(&table_lock);
+    if (context == NULL)
+        return RKABI_ERR_CTX_INVALID;
+    drop(context);
+    return RKABI_OK;
+}

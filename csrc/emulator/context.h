@@ -1,0 +1,55 @@
+/* One rknn_context: the model, the state of its inputs and outputs, the connection to the layer-value server. */
+#ifndef RKPARITY_EMULATOR_CONTEXT_H
+#define RKPARITY_EMULATOR_CONTEXT_H
+
+#include <pthread.h>
+
+#include "emulator/layout.h"
+#include "emulator/model.h"
+
+/* A memory given by rknn_set_io_mem for one input or output. */
+typedef struct emu_binding {
+    rkabi_tensor_mem *mem; /* NULL: none */
+    rkabi_tensor_attr attr;
+} emu_binding;
+
+typedef struct emu_input_state {
+    emu_layout layout;
+    uint8_t *native;  /* layout.slots elements of the model's type; what was there before stays when a set fails */
+    bool raw_uint8;   /* `native` holds uint8 pixels that the NPU normalises, not values of the model's type */
+    emu_binding binding;
+} emu_input_state;
+
+typedef struct emu_output_state {
+    uint8_t *values; /* logical order, the model's type */
+    emu_binding binding;
+} emu_output_state;
+
+typedef struct emu_context {
+    pthread_mutex_t lock;
+    unsigned users; /* calls at work on it, and the table; guarded by the table's mutex */
+    int level;      /* RKNN_LOG_LEVEL at rknn_init: kept per context (evidence 160_setenv_*) */
+    uint32_t flags;
+    int connection;
+    uint8_t *model_bytes; /* for rknn_dup_context */
+    size_t model_nbytes;
+    emu_model *model;
+    emu_chip chip;
+    emu_input_state *inputs;
+    emu_output_state *outputs;
+    int64_t run_us;
+    char *perf_text;
+} emu_context;
+
+/* Makes a context from a model's bytes (copied). Returns an RKABI status and logs why on failure. */
+int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_context *handle);
+/* The context of a handle, locked; NULL for a handle that is none. Give it back with emu_context_release. */
+emu_context *emu_context_acquire(rkabi_context handle);
+void emu_context_release(emu_context *context);
+/* Removes the handle; the context goes when the last call on it has ended. */
+int emu_context_destroy(rkabi_context handle);
+
+#define EMU_RUNTIME_VERSION "1.6.0 (rkparity emulated runtime)"
+#define EMU_DRIVER_VERSION "0.9.8 (rkparity emulated driver)"
+
+#endif

@@ -1,0 +1,42 @@
+#include "emulator/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+int emu_log_level_from_environment(void) {
+    const char *text = getenv("RKNN_LOG_LEVEL");
+    return text == NULL ? 0 : (int)strtol(text, NULL, 10);
+}
+
+static int least_level(char letter) {
+    switch (letter) {
+    case 'E':
+        return 0;
+    case 'W':
+        return 1;
+    case 'I':
+        return 2;
+    default:
+        return 3;
+    }
+}
+
+void emu_log(int level, char letter, const char *format, ...) {
+    int least = least_level(letter);
+    if (least > 0 && level < least)
+        return;
+    struct timespec now;
+    struct tm parts;
+    clock_gettime(CLOCK_REALTIME, &now);
+    localtime_r(&now.tv_sec, &parts);
+    char text[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    /* One call per line: lines of several threads must not mix. */
+    fprintf(stderr, "%c RKNN: [%02d:%02d:%02d.%03ld] %s\n", letter, parts.tm_hour, parts.tm_min, parts.tm_sec,
+            now.tv_nsec / 1000000L, text);
+}

@@ -1,0 +1,17 @@
+/* The runtime's log lines: `I RKNN: [HH:MM:SS.mmm] text` on stderr. */
+#ifndef RKPARITY_EMULATOR_LOG_H
+#define RKPARITY_EMULATOR_LOG_H
+
+/* The level of RKNN_LOG_LEVEL: 0 (unset, or no number) shows E, 1 adds W, 2 adds I, 3 and up add D (evidence 160_loglevel_*). */
+int emu_log_level_from_environment(void);
+
+#if defined(__GNUC__)
+#define EMU_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define EMU_PRINTF(text, first)
+#endif
+
+/* Writes one line when `level` lets `letter` (one of E, W, I, D) through. */
+void emu_log(int level, char letter, const char *format, ...) EMU_PRINTF(3, 4);
+
+#endif

@@ -1,0 +1,58 @@
+/* What the emulator knows of a model: the layer-value server's description of the .rknn file, checked. */
+#ifndef RKPARITY_EMULATOR_MODEL_H
+#define RKPARITY_EMULATOR_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/rknn_abi.h"
+#include "emulator/buffer.h"
+
+typedef struct emu_tensor {
+    char *name;
+    rkabi_type type;
+    uint32_t n_dims;
+    uint32_t dims[RKABI_MAX_DIMS]; /* logical; 4-D is NCHW */
+    uint32_t n_native;
+    uint32_t native[RKABI_MAX_DIMS]; /* as the compiler laid it out; 5 dims: N, C1, H, W, C2 */
+    float scale;
+    int32_t zero_point;
+    size_t n_elems;
+} emu_tensor;
+
+typedef enum emu_role { EMU_ROLE_LAYER = 0, EMU_ROLE_INPUT = 1, EMU_ROLE_OUTPUT = 2 } emu_role;
+
+typedef struct emu_node {
+    char *op_type;
+    char *name;
+    emu_role role;
+    uint32_t io_index;  /* which model input or output, for those roles */
+    uint32_t n_outputs; /* tensors dumped under this node's index */
+    uint32_t *outputs;
+} emu_node;
+
+typedef struct emu_model_input {
+    uint32_t tensor;
+    uint32_t n_channels; /* of mean and std; 0: the model does not normalise */
+    float *mean;
+    float *std;
+} emu_model_input;
+
+typedef struct emu_model {
+    char *platform;
+    char *compiler;
+    char *framework;
+    char *simulator;
+    uint32_t file_version;
+    uint32_t n_tensors, n_nodes, n_inputs, n_outputs;
+    emu_tensor *tensors;
+    emu_node *nodes;
+    emu_model_input *inputs;
+    uint32_t *outputs;
+} emu_model;
+
+/* Reads a description; NULL when it is inconsistent (nothing is then kept). */
+emu_model *emu_model_read(emu_reader *reader);
+void emu_model_free(emu_model *model);
+
+#endif
