@@ -10,9 +10,10 @@ from rkparity.errors import DataError
 
 Buffer = Union[bytes, memoryview]
 
-# A real file's tables share little, so what is read stays well below this; a hostile one could make thousands of tables
-# point at one long vector.
+# A real file's tables share little, so what is read stays well below these (a large detector has a few thousand
+# tables); a hostile one could make thousands of tables point at one long vector.
 _MAX_ELEMENTS = 4_000_000
+_MAX_TABLES = 200_000
 _MAX_TEXT_NBYTES = 64 * 1024 * 1024
 
 
@@ -23,6 +24,7 @@ class FlatBuffer:
         self._data = data
         self._source = source
         self._elements_left = _MAX_ELEMENTS
+        self._tables_left = _MAX_TABLES
         self._text_left = _MAX_TEXT_NBYTES
 
     def root(self) -> Table:
@@ -51,6 +53,9 @@ class FlatBuffer:
     def tables(self, offset: int) -> list[Table]:
         """The vector of tables whose length word is at `offset`."""
         count = self._count(offset, 4)
+        self._tables_left -= count
+        if self._tables_left < 0:
+            raise self.damaged(offset, f"more than {_MAX_TABLES} tables")
         return [Table(self, self.indirect(offset + 4 + 4 * index)) for index in range(count)]
 
     def text(self, offset: int) -> str:

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 _MAX_DEPTH = 32
+_MAX_TOKENS = 500_000
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
@@ -56,8 +57,12 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._position = 0
+        self._tokens_left = _MAX_TOKENS
 
     def next(self) -> tuple[str, str]:
+        self._tokens_left -= 1
+        if self._tokens_left < 0:
+            raise LiteralError(f"longer than {_MAX_TOKENS} words")
         match = _TOKEN.match(self._text, self._position)
         if match is None or match.lastgroup is None:
             raise LiteralError(f"unreadable at character {self._position}: "

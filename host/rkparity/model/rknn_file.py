@@ -22,7 +22,9 @@ from rkparity.model.records import InputNormalization, Model, ModelTensor, Node,
 _MAGIC = b"RKNN"
 _HEADER_NBYTES = 64
 _READABLE_VERSION = 6
-_MAX_TRAILER_NBYTES = 64 * 1024 * 1024
+_MAX_TRAILER_NBYTES = 4 * 1024 * 1024
+_MAX_NAME_LENGTH = 1024
+_MAX_EDGES = 200_000
 _MAX_RANK = 32
 _HASH_CHUNK = 4 * 1024 * 1024
 
@@ -107,6 +109,8 @@ def _from_payload(path: Path, sha256: str, buffer: FlatBuffer, trailer: Mapping[
     graph = graphs[0]
     tensors = tuple(_tensor(path, table) for table in graph.tables(0))
     nodes = tuple(_node(path, index, table, len(tensors)) for index, table in enumerate(graph.tables(1)))
+    if sum(len(node.inputs) + len(node.outputs) for node in nodes) > _MAX_EDGES:
+        raise DataError(f"{path}: its operators have more than {_MAX_EDGES} inputs and outputs")
     warnings = []
     if len(graphs) > 1:
         warnings.append(f"{path}: holds {len(graphs)} graphs (dynamic shapes); only the first is read")
@@ -121,6 +125,8 @@ def _from_payload(path: Path, sha256: str, buffer: FlatBuffer, trailer: Mapping[
 
 def _tensor(path: Path, table: Table) -> ModelTensor:
     name = table.text(5)
+    if len(name) > _MAX_NAME_LENGTH:
+        raise DataError(f"{path}: a tensor's name has {len(name)} characters: {name[:60]!r}...")
     native_dims, shape = table.integers(3), table.integers(4)
     # A weight's native dimensions may be several layouts after one another (evidence toolkit/multi_input).
     if len(shape) > _MAX_RANK or any(size < 0 for size in shape):
@@ -135,6 +141,8 @@ def _tensor(path: Path, table: Table) -> ModelTensor:
 
 def _node(path: Path, index: int, table: Table, tensor_count: int) -> Node:
     op_type = table.text(1)
+    if len(op_type) > _MAX_NAME_LENGTH:
+        raise DataError(f"{path}: operator {index} has a type of {len(op_type)} characters: {op_type[:60]!r}...")
     where = f"operator {index} ({op_type[:100]}): "
     return Node(index, op_type, table.text(2), _indices(path, where + "inputs", table.integers(4, "I"), tensor_count),
                 _indices(path, where + "outputs", table.integers(5, "I"), tensor_count))
