@@ -1,0 +1,189 @@
+"""The layer-value server: answers the emulated library over a unix-domain socket, one thread per connection."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+
+from rkparity.emulator.description import describe, layer_tensors
+from rkparity.emulator.protocol import (
+    MAX_MODEL_NBYTES,
+    NO_VALUE,
+    PROTOCOL_VERSION,
+    TYPE_CODES,
+    Closed,
+    Operation,
+    Status,
+    read_exactly,
+    read_head,
+    read_run,
+    send_answer,
+    u32,
+    u64,
+)
+from rkparity.emulator.values import RunValues, ValueSource
+from rkparity.errors import DataError, RkparityError, UsageError
+from rkparity.model import Model
+
+OpenModel = Callable[[str], "tuple[Model, ValueSource]"]
+# A run's request is little more than its inputs; this stops nonsense before memory is taken for it.
+_RUN_OVERHEAD_NBYTES = 1 << 16
+
+
+class LayerValueServer:
+    """Serves models from `open_model` (by SHA-256 of the `.rknn` bytes); a context manager. `socket_path` is where."""
+
+    def __init__(self, open_model: OpenModel) -> None:
+        self._open_model = open_model
+        # Short: the path of a unix-domain socket may have 107 bytes.
+        self._folder = Path(tempfile.mkdtemp(prefix="rkp-emu-"))
+        self.socket_path = self._folder / "values"
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._listener.bind(str(self.socket_path))
+            self._listener.listen(64)
+        except OSError as error:
+            self._listener.close()
+            raise UsageError(f"{self.socket_path}: no socket can be made there: {error}",
+                             hint="set TMPDIR to a folder with a short path") from error
+        self._thread = threading.Thread(target=self._accept, name="layer-values", daemon=True)
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._closing = False
+
+    def __enter__(self) -> LayerValueServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops listening and hangs up on everybody."""
+        self._closing = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        self._thread.join(timeout=5)
+        with contextlib.suppress(OSError):
+            self.socket_path.unlink()
+            self._folder.rmdir()
+
+    def _accept(self) -> None:
+        while not self._closing:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self._connections.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                Conversation(connection, self._open_model).run()
+        except (Closed, OSError):
+            return  # the program has ended or was killed: nothing to answer
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+
+
+class Conversation:
+    """One connection: greeting, one model, any number of runs."""
+
+    def __init__(self, connection: socket.socket, open_model: OpenModel) -> None:
+        self._connection = connection
+        self._open_model = open_model
+        self._model: Model | None = None
+        self._source: ValueSource | None = None
+
+    def run(self) -> None:
+        """Answers requests until the other side hangs up (Closed)."""
+        while True:
+            try:
+                operation, length = read_head(self._connection)
+                self._check_length(operation, length)
+            except DataError as error:
+                # What follows cannot be told apart from a new request any more.
+                self._refuse(Status.FAIL, error)
+                return
+            payload = read_exactly(self._connection, length)
+            try:
+                parts = self._answer(operation, payload)
+            except UsageError as error:
+                self._refuse(Status.MODEL_INVALID, error)
+            except RkparityError as error:
+                self._refuse(Status.MODEL_INVALID if operation is Operation.OPEN else Status.FAIL, error)
+            else:
+                send_answer(self._connection, Status.OK, parts)
+
+    def _refuse(self, status: Status, error: RkparityError) -> None:
+        sentence = f"{error.message} (hint: {error.hint})" if error.hint else error.message
+        # The library shows at most 511 bytes.
+        send_answer(self._connection, status, [sentence.encode("utf-8")[:511]])
+
+    def _check_length(self, operation: Operation, length: int) -> None:
+        limit = _RUN_OVERHEAD_NBYTES
+        if operation is Operation.OPEN:
+            limit = MAX_MODEL_NBYTES
+        elif operation is Operation.RUN and self._model is not None:
+            limit += sum(8 * _count(tensor.shape) for tensor in self._model.input_tensors)
+        if length > limit:
+            raise DataError(f"emulator protocol: a request of {length} bytes, at most {limit} are expected")
+
+    def _answer(self, operation: Operation, payload: bytearray) -> Iterable[bytes | memoryview]:
+        if operation is Operation.HELLO:
+            version = int.from_bytes(payload[:4], "little")
+            if version != PROTOCOL_VERSION:
+                raise DataError(f"the library speaks version {version} of the emulator's protocol, this server {PROTOCOL_VERSION}",
+                                hint="use the librknnrt.so of the same rkparity installation")
+            return []
+        if operation is Operation.OPEN:
+            self._model, self._source = self._open_model(hashlib.sha256(payload).hexdigest())
+            return [describe(self._model, simulator=self._source.description)]
+        if self._model is None or self._source is None:
+            raise DataError("emulator protocol: a run before a model was opened")
+        want_layers, values = read_run(payload)
+        return encode_run(self._model, self._source.compute(values, want_layers=want_layers), want_layers=want_layers)
+
+
+def encode_run(model: Model, values: RunValues, *, want_layers: bool) -> list[bytes | memoryview]:
+    """A RUN answer: outputs, then, if wanted, every layer in the order of the dumps."""
+    parts: list[bytes | memoryview] = [u32(len(values.outputs))]
+    for array in values.outputs:
+        parts += [u32(TYPE_CODES[array.dtype.name]), u64(array.nbytes), array.data.cast("B")]
+    if not want_layers:
+        return parts
+    for item in layer_tensors(model):
+        layer = values.layers.get(item.tensor.name)
+        if layer is None:
+            parts.append(u32(item.node) + u32(item.slot) + u32(NO_VALUE) + u64(0))
+        else:
+            parts += [u32(item.node) + u32(item.slot) + u32(TYPE_CODES[layer.dtype.name]) + u64(layer.nbytes),
+                      layer.data.cast("B")]
+    return parts
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    count = 1
+    for dim in shape:
+        count *= dim
+    return count
+
+
+def socket_environment(path: Path) -> dict[str, str]:
+    """What a program needs in its environment to find this server."""
+    return {"RKPARITY_EMULATOR_SOCKET": os.fspath(path)}

@@ -1,0 +1,133 @@
+"""Where the layers' values come from: the toolkit's simulator, asked for one run at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rkparity.emulator.description import channel_values, layer_tensors
+from rkparity.emulator.protocol import GraphValue
+from rkparity.errors import DataError
+from rkparity.model import Model, ModelTensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rkparity.toolkit.built_model import BuiltModel
+    from rkparity.toolkit.worker_client import Worker
+
+
+@dataclass(frozen=True)
+class RunValues:
+    """One run: `outputs` in the model's types, by API index; `layers` dequantised to float32 (int64 stays), by tensor name."""
+
+    outputs: tuple[NDArray[Any], ...]
+    layers: Mapping[str, NDArray[Any]]
+
+
+class ValueSource(Protocol):
+    """Computes a model, like the NPU."""
+
+    description: str
+
+    def compute(self, inputs: Sequence[GraphValue], *, want_layers: bool) -> RunValues:
+        """Runs the model on its inputs in the model's types; DataError when they do not fit the model."""
+
+
+class SimulatorSource:
+    """A model built in a toolkit worker. The build must be that of the `.rknn` file; `catalogue` checks that."""
+
+    def __init__(self, worker: Worker, built: BuiltModel, model: Model) -> None:
+        self._worker = worker
+        self._built = built
+        self._model = model
+        self.description = f"the simulator of rknn-toolkit2 {built.toolkit_version}, model {model.path.name}"
+
+    def compute(self, inputs: Sequence[GraphValue], *, want_layers: bool) -> RunValues:
+        """One run of the simulator, from the very values the graph's input holds."""
+        import numpy as np
+
+        graph = graph_inputs(self._model, inputs)
+        shaped = [np.ascontiguousarray(value.reshape(item.shape)) if value.size == np.prod(item.shape) else value
+                  for value, item in zip(graph, self._built.inputs)]
+        layers: dict[str, NDArray[Any]] = {}
+        if want_layers:
+            wanted = {item.tensor.name: item.tensor for item in layer_tensors(self._model)}
+            values = self._worker.layers(self._built.model_id, shaped, names=list(wanted))
+            outputs = values.outputs
+            layers = {name: layer_value(wanted[name], array) for name, array in values.layers.items() if name in wanted}
+        else:
+            outputs = tuple(self._worker.outputs(self._built.model_id, shaped))
+        if len(outputs) != len(self._model.outputs):
+            raise DataError(f"the simulator gave {len(outputs)} outputs, {self._model.path.name} has {len(self._model.outputs)}")
+        return RunValues(tuple(output_value(tensor, array) for tensor, array in zip(self._model.output_tensors, outputs)),
+                         layers)
+
+
+def graph_inputs(model: Model, inputs: Sequence[GraphValue]) -> list[NDArray[Any]]:
+    """The float32 (or integer) values after mean and std that the given input values stand for.
+
+    int8: (q - zero_point) * scale, exactly on the input's grid, so that the simulator's own quantisation gives q again.
+    Pixels before the NPU's normalisation: (x - mean) / std in float32, as the toolkit normalises.
+    """
+    import numpy as np
+
+    if len(inputs) != len(model.inputs):
+        raise DataError(f"{model.path.name} has {len(model.inputs)} inputs, {len(inputs)} given")
+    arrays = []
+    for tensor, value in zip(model.input_tensors, inputs):
+        expected = "uint8" if value.raw_uint8 else tensor.dtype
+        count = int(np.prod(tensor.shape, dtype=np.int64))
+        if value.dtype != expected or len(value.data) != count * np.dtype(expected).itemsize:
+            raise DataError(f"input {tensor.name}: {len(value.data)} bytes of {value.dtype} given, {count} elements of "
+                            f"{expected} expected")
+        array: NDArray[Any] = np.frombuffer(value.data, dtype=expected).reshape(tensor.shape)
+        if value.raw_uint8:
+            array = _normalized(model, tensor, array)
+        elif tensor.is_quantized:
+            array = (array.astype(np.float32) - np.float32(tensor.zero_point[0])) * np.float32(tensor.scale[0])
+        elif tensor.dtype in ("float16", "bool", "int8", "uint8"):
+            array = array.astype(np.float32)
+        arrays.append(array)
+    return arrays
+
+
+def _normalized(model: Model, tensor: ModelTensor, pixels: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    normalization = next((item for item in model.normalization if item.name == tensor.name), None)
+    mean, std = channel_values(tensor, normalization)
+    values = pixels.astype(np.float32)
+    if not mean:
+        return values
+    shape = (1, -1) + (1,) * (values.ndim - 2)
+    return (values - np.array(mean, np.float32).reshape(shape)) / np.array(std, np.float32).reshape(shape)
+
+
+def _fitting(tensor: ModelTensor, array: NDArray[Any]) -> NDArray[Any]:
+    """The simulator keeps other ranks than the compiled model (a Gemm is (1, N, 1, 1)); only the count must agree."""
+    import numpy as np
+
+    if array.size != int(np.prod(tensor.shape, dtype=np.int64)):
+        raise DataError(f"{tensor.name}: the simulator's shape {array.shape} is not the compiled model's {tensor.shape}")
+    return array
+
+
+def layer_value(tensor: ModelTensor, array: NDArray[Any]) -> NDArray[Any]:
+    """A layer's values as the library dumps them: float32, int64 for int64 tensors."""
+    import numpy as np
+
+    return np.ascontiguousarray(_fitting(tensor, array), dtype=np.int64 if tensor.dtype == "int64" else np.float32).reshape(-1)
+
+
+def output_value(tensor: ModelTensor, array: NDArray[Any]) -> NDArray[Any]:
+    """An output in the compiled model's type. The simulator's int8 values lie on the tensor's grid, so q is exact."""
+    import numpy as np
+
+    flat = _fitting(tensor, array).reshape(-1)
+    if tensor.is_quantized:
+        info = np.iinfo(tensor.dtype)
+        quantized = np.rint(flat.astype(np.float64) / np.float64(tensor.scale[0])) + tensor.zero_point[0]
+        return np.clip(np.nan_to_num(quantized), info.min, info.max).astype(tensor.dtype)
+    return np.ascontiguousarray(flat, dtype=tensor.dtype)
