@@ -88,6 +88,10 @@ class Worker:
         if not self._failed:
             self.log.unlink(missing_ok=True)
 
+    def log_since(self, position: int) -> str:
+        """What the toolkit printed from byte `position` of the log on, without colours."""
+        return self._process.log_since(position)
+
     def build(self, spec: BuildSpec, *, export: Path | None = None) -> BuiltModel:
         """Builds a model and readies the simulator; with `export` also writes that `.rknn`, whole or not at all."""
         spec = spec.resolved(Path.cwd())
