@@ -50,53 +50,42 @@ int32_t rkp_best_implementation(void)
 #endif
 }
 
-/* NULL stands for the reference. */
 static rkp_pair_block_float32 *choose(int32_t wanted)
 {
     const int32_t best = rkp_best_implementation();
-#if defined(__x86_64__)
     switch (wanted == RKP_BEST ? best : wanted) {
+#if defined(__x86_64__)
     case RKP_SSE2:
         return rkp_pair_block_float32_sse2;
     case RKP_AVX2:
-        return best >= RKP_AVX2 ? rkp_pair_block_float32_avx2 : NULL;
+        return best >= RKP_AVX2 ? rkp_pair_block_float32_avx2 : rkp_pair_block_float32_reference;
     case RKP_AVX512:
-        return best >= RKP_AVX512 ? rkp_pair_block_float32_avx512 : NULL;
-    default:
-        return NULL;
-    }
+        return best >= RKP_AVX512 ? rkp_pair_block_float32_avx512 : rkp_pair_block_float32_reference;
 #elif defined(__aarch64__)
-    return wanted == RKP_BEST || wanted == best ? rkp_pair_block_float32_neon : NULL;
-#else
-    (void)wanted;
-    (void)best;
-    return NULL;
+    case RKP_NEON:
+        return rkp_pair_block_float32_neon;
 #endif
+    default:
+        return rkp_pair_block_float32_reference;
+    }
 }
 
 static void update_float32(struct rkp_pair *pair, const float *test, const float *reference, size_t n,
-                           rkp_pair_block_float32 *optimised)
+                           rkp_pair_block_float32 *block)
 {
     for (size_t start = 0; start < n; start += RKP_BLOCK) {
-        const size_t left = n - start;
-        const size_t count = left < RKP_BLOCK ? left : RKP_BLOCK;
-        if (optimised) {
-            const size_t next = left >= 2 * (size_t)RKP_BLOCK ? start + RKP_BLOCK : start;
-            optimised(pair, test + start, reference + start, count, test + next, reference + next);
-        } else {
-            rkp_pair_block_float32_reference(pair, test + start, reference + start, count);
-        }
+        block(pair, test + start, reference + start, n - start < RKP_BLOCK ? n - start : RKP_BLOCK);
     }
 }
 
 static int update_narrow(struct rkp_pair *pair, const void *test, const struct rkp_source *test_source,
                          const void *reference, const struct rkp_source *reference_source, size_t n)
 {
-    rkp_pair_block_float32 *const optimised = choose(pair->options.implementation);
+    rkp_pair_block_float32 *const block = choose(pair->options.implementation);
     const int test_direct = test_source->dtype == RKP_FLOAT32;
     const int reference_direct = reference_source->dtype == RKP_FLOAT32;
     if (test_direct && reference_direct) {
-        update_float32(pair, test, reference, n, optimised);
+        update_float32(pair, test, reference, n, block);
         return 0;
     }
     const size_t test_nbytes = rkp_dtype_nbytes(test_source->dtype);
@@ -111,7 +100,7 @@ static int update_narrow(struct rkp_pair *pair, const void *test, const struct r
             || (!reference_direct && rkp_convert_float32(reference_block, b, count, reference_source))) {
             return -1;
         }
-        update_float32(pair, test_direct ? a : test_block, reference_direct ? b : reference_block, count, optimised);
+        update_float32(pair, test_direct ? a : test_block, reference_direct ? b : reference_block, count, block);
     }
     return 0;
 }

@@ -2,7 +2,7 @@
  *
  * `test` is the run under judgement, `reference` what it is judged by. Accuracy: products and differences are taken and
  * summed in float64; a block of RKP_BLOCK elements is summed in plain partial sums, blocks are added with Neumaier's
- * compensation. A sum of squares is therefore right to about RKP_BLOCK * 2^-53 (1e-13) relative, whatever n is and
+ * compensation. A sum of squares is therefore right to about RKP_BLOCK * 2^-53 (2e-13) relative, whatever n is and
  * however the tensor is cut into chunks.
  *
  * A pair of elements counts towards the sums only when both are finite. |test - reference| for maximum, tolerance, LSB and
@@ -16,7 +16,7 @@
 
 #include "kernels/convert.h"
 
-enum { RKP_BLOCK = 1024 };
+enum { RKP_BLOCK = 2048 };
 
 enum rkp_implementation {
     RKP_BEST = 0,
@@ -36,7 +36,7 @@ struct rkp_pair_options {
     double saturation_high;      /* ... and >= this */
     int32_t with_ulp;
     int32_t with_saturation;
-    int32_t implementation;      /* enum rkp_implementation; one this machine lacks falls back to the reference */
+    int32_t implementation;      /* enum rkp_implementation; the reference stands in for one this machine lacks */
 };
 
 struct rkp_sum {

@@ -7,7 +7,6 @@
 
 #define WIDTH 8
 #define BLOCK_FUNCTION rkp_pair_block_float32_avx2
-#define PREFETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
 
 typedef __m256 vf;
 typedef __m256d vd;
@@ -21,6 +20,11 @@ static inline vf vf_mul(vf x, vf y) { return _mm256_mul_ps(x, y); }
 static inline vf vf_abs(vf x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x); }
 static inline vf vf_min(vf x, vf y) { return _mm256_min_ps(x, y); }
 static inline vf vf_max(vf x, vf y) { return _mm256_max_ps(x, y); }
+
+static inline vf vf_larger(vf x, vf y)
+{
+    return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(x), _mm256_castps_si256(y)));
+}
 
 static inline float vf_lowest(vf x)
 {
@@ -59,11 +63,18 @@ static inline double vd_total(vd x)
     return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
 }
 
-static inline vc count(vc c, vf mask) { return _mm256_sub_epi32(c, _mm256_castps_si256(mask)); }
 static inline vc vc_zero(void) { return _mm256_setzero_si256(); }
-static inline vc vc_equal(vc c, vf x, vf y) { return count(c, _mm256_cmp_ps(x, y, _CMP_EQ_OQ)); }
-static inline vc vc_greater(vc c, vf x, vf y) { return count(c, _mm256_cmp_ps(x, y, _CMP_GT_OQ)); }
-static inline vc vc_at_most(vc c, vf x, vf y) { return count(c, _mm256_cmp_ps(x, y, _CMP_LE_OQ)); }
+static inline vc vc_null(vc c, vf x) { return _mm256_sub_epi32(c, _mm256_cmpeq_epi32(_mm256_castps_si256(x), vc_zero())); }
+
+static inline vc vc_greater(vc c, vf x, vf y)
+{
+    return _mm256_sub_epi32(c, _mm256_cmpgt_epi32(_mm256_castps_si256(x), _mm256_castps_si256(y)));
+}
+
+static inline vc vc_at_most(vc c, vf x, vf y)
+{
+    return _mm256_sub_epi32(c, _mm256_castps_si256(_mm256_cmp_ps(x, y, _CMP_LE_OQ)));
+}
 
 static inline uint32_t vc_total(vc c)
 {

@@ -7,7 +7,6 @@
 
 #define WIDTH 16
 #define BLOCK_FUNCTION rkp_pair_block_float32_avx512
-#define PREFETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
 
 typedef __m512 vf;
 typedef __m512d vd;
@@ -21,6 +20,7 @@ static inline vf vf_mul(vf x, vf y) { return _mm512_mul_ps(x, y); }
 static inline vf vf_abs(vf x) { return _mm512_abs_ps(x); }
 static inline vf vf_min(vf x, vf y) { return _mm512_min_ps(x, y); }
 static inline vf vf_max(vf x, vf y) { return _mm512_max_ps(x, y); }
+static inline vf vf_larger(vf x, vf y) { return _mm512_max_ps(x, y); }
 static inline float vf_lowest(vf x) { return _mm512_reduce_min_ps(x); }
 static inline float vf_highest(vf x) { return _mm512_reduce_max_ps(x); }
 
@@ -44,7 +44,7 @@ static inline double vd_total(vd x) { return _mm512_reduce_add_pd(x); }
 
 static inline vc count(vc c, __mmask16 mask) { return _mm512_mask_add_epi32(c, mask, c, _mm512_set1_epi32(1)); }
 static inline vc vc_zero(void) { return _mm512_setzero_si512(); }
-static inline vc vc_equal(vc c, vf x, vf y) { return count(c, _mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ)); }
+static inline vc vc_null(vc c, vf x) { return count(c, _mm512_testn_epi32_mask(_mm512_castps_si512(x), _mm512_castps_si512(x))); }
 static inline vc vc_greater(vc c, vf x, vf y) { return count(c, _mm512_cmp_ps_mask(x, y, _CMP_GT_OQ)); }
 static inline vc vc_at_most(vc c, vf x, vf y) { return count(c, _mm512_cmp_ps_mask(x, y, _CMP_LE_OQ)); }
 static inline uint32_t vc_total(vc c) { return (uint32_t)_mm512_reduce_add_epi32(c); }

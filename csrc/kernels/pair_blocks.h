@@ -4,14 +4,13 @@
 
 #include "kernels/pair.h"
 
-/* The scalar references: element by element, every special value by name, any `n` up to RKP_BLOCK. */
-void rkp_pair_block_float32_reference(struct rkp_pair *pair, const float *test, const float *reference, size_t n);
+typedef void rkp_pair_block_float32(struct rkp_pair *pair, const float *test, const float *reference, size_t n);
+
+/* The scalar references: element by element, every special value by name. */
+rkp_pair_block_float32 rkp_pair_block_float32_reference;
 void rkp_pair_block_float64_reference(struct rkp_pair *pair, const double *test, const double *reference, size_t n);
 
-/* The optimised twins. `next_test` and `next_reference` are where the caller will read next, so that memory is not idle while
- * this block is worked on; they must be readable for `n` elements. */
-typedef void rkp_pair_block_float32(struct rkp_pair *pair, const float *test, const float *reference, size_t n,
-                                    const float *next_test, const float *next_reference);
+/* The optimised twins. */
 rkp_pair_block_float32 rkp_pair_block_float32_sse2;
 rkp_pair_block_float32 rkp_pair_block_float32_avx2;
 rkp_pair_block_float32 rkp_pair_block_float32_avx512;

@@ -7,7 +7,6 @@
 
 #define WIDTH 4
 #define BLOCK_FUNCTION rkp_pair_block_float32_neon
-#define PREFETCH(p) __builtin_prefetch(p)
 
 typedef float32x4_t vf;
 typedef float64x2_t vd;
@@ -21,6 +20,7 @@ static inline vf vf_mul(vf x, vf y) { return vmulq_f32(x, y); }
 static inline vf vf_abs(vf x) { return vabsq_f32(x); }
 static inline vf vf_min(vf x, vf y) { return vminq_f32(x, y); }
 static inline vf vf_max(vf x, vf y) { return vmaxq_f32(x, y); }
+static inline vf vf_larger(vf x, vf y) { return vmaxq_f32(x, y); }
 static inline float vf_lowest(vf x) { return vminvq_f32(x); }
 static inline float vf_highest(vf x) { return vmaxvq_f32(x); }
 
@@ -43,7 +43,7 @@ static inline vd vd_fma(vd x, vd y, vd z) { return vfmaq_f64(z, x, y); }
 static inline double vd_total(vd x) { return vaddvq_f64(x); }
 
 static inline vc vc_zero(void) { return vdupq_n_u32(0); }
-static inline vc vc_equal(vc c, vf x, vf y) { return vsubq_u32(c, vceqq_f32(x, y)); }
+static inline vc vc_null(vc c, vf x) { return vsubq_u32(c, vceqzq_f32(x)); }
 static inline vc vc_greater(vc c, vf x, vf y) { return vsubq_u32(c, vcgtq_f32(x, y)); }
 static inline vc vc_at_most(vc c, vf x, vf y) { return vsubq_u32(c, vcleq_f32(x, y)); }
 static inline uint32_t vc_total(vc c) { return vaddvq_u32(c); }

@@ -7,7 +7,6 @@
 
 #define WIDTH 4
 #define BLOCK_FUNCTION rkp_pair_block_float32_sse2
-#define PREFETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
 
 typedef __m128 vf;
 typedef __m128d vd;
@@ -21,6 +20,7 @@ static inline vf vf_mul(vf x, vf y) { return _mm_mul_ps(x, y); }
 static inline vf vf_abs(vf x) { return _mm_andnot_ps(_mm_set1_ps(-0.0f), x); }
 static inline vf vf_min(vf x, vf y) { return _mm_min_ps(x, y); }
 static inline vf vf_max(vf x, vf y) { return _mm_max_ps(x, y); }
+static inline vf vf_larger(vf x, vf y) { return _mm_max_ps(x, y); }
 
 static inline float vf_lowest(vf x)
 {
@@ -57,9 +57,13 @@ static inline vd vd_fma(vd x, vd y, vd z) { return _mm_add_pd(_mm_mul_pd(x, y), 
 static inline double vd_total(vd x) { return _mm_cvtsd_f64(_mm_add_sd(x, _mm_unpackhi_pd(x, x))); }
 
 static inline vc vc_zero(void) { return _mm_setzero_si128(); }
-static inline vc vc_equal(vc c, vf x, vf y) { return _mm_sub_epi32(c, _mm_castps_si128(_mm_cmpeq_ps(x, y))); }
-static inline vc vc_greater(vc c, vf x, vf y) { return _mm_sub_epi32(c, _mm_castps_si128(_mm_cmpgt_ps(x, y))); }
+static inline vc vc_null(vc c, vf x) { return _mm_sub_epi32(c, _mm_cmpeq_epi32(_mm_castps_si128(x), vc_zero())); }
 static inline vc vc_at_most(vc c, vf x, vf y) { return _mm_sub_epi32(c, _mm_castps_si128(_mm_cmple_ps(x, y))); }
+
+static inline vc vc_greater(vc c, vf x, vf y)
+{
+    return _mm_sub_epi32(c, _mm_cmpgt_epi32(_mm_castps_si128(x), _mm_castps_si128(y)));
+}
 
 static inline uint32_t vc_total(vc c)
 {
