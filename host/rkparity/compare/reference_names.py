@@ -74,6 +74,9 @@ class ReferenceNames:
             if owner is not None:
                 raise Ambiguous([found.tensor], f"the reference's file of {found.tensor.name!r} was overwritten by "
                                                 f"{owner.name!r}, whose name sanitises alike")
+            if found.tensor.name_is_sanitized and subject.has_namesake:
+                raise Ambiguous([found.tensor], f"the reference knows no full names, and several tensors of the model "
+                                                f"look like {found.tensor.name!r} in a file name")
         return found
 
     def _by_name(self, name: str, is_real: bool, role: PairRole) -> TensorRecord | None:

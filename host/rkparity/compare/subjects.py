@@ -21,7 +21,8 @@ class Subject:
     """A dump to find a partner for.
 
     `tensor` is the real name when `tensor_is_real` (the compiled model told), the sanitised one otherwise. `readings`
-    are other tensor names the file name may mean, for custom operators without a model.
+    are other tensor names the file name may mean, for custom operators without a model. `has_namesake` says that the
+    compiled model has another tensor whose name sanitises alike.
     """
 
     entry: DumpEntry
@@ -31,6 +32,7 @@ class Subject:
     tensor_is_real: bool
     model_tensor: ModelTensor | None = None
     readings: tuple[tuple[str, str], ...] = ()
+    has_namesake: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,10 @@ def _role(entry: DumpEntry) -> PairRole:
 def _by_model(entries: Sequence[DumpEntry], model: Model, unmatched: list[UnmatchedDump],
               warnings: list[str]) -> list[Subject]:
     expected: dict[tuple[int, str], list[ExpectedDump]] = defaultdict(list)
+    namesakes: dict[str, set[str]] = defaultdict(set)
     for item in model.expected_dumps():
         expected[item.index, f"{item.op_type}_{sanitize(item.tensor.name)}"].append(item)
+        namesakes[sanitize(item.tensor.name)].add(item.tensor.name)
     subjects = []
     strangers = []
     for entry in entries:
@@ -109,7 +113,8 @@ def _by_model(entries: Sequence[DumpEntry], model: Model, unmatched: list[Unmatc
                                            f"operator {entry.name.index} writes {names} into this one file"))
         elif found:
             item = found[0]
-            subjects.append(Subject(entry, _role(entry), item.op_type, item.tensor.name, True, item.tensor))
+            subjects.append(Subject(entry, _role(entry), item.op_type, item.tensor.name, True, item.tensor,
+                                    has_namesake=len(namesakes[sanitize(item.tensor.name)]) > 1))
         else:
             duplicate = _duplicated_input(entry, model)
             if duplicate is not None:

@@ -31,7 +31,7 @@ def test_what_a_quantised_classifier_says_about_itself() -> None:
     assert (given.name, given.dtype, given.layout, given.kind) == ("input", "int8", "NC1HWC2", TensorKind.INPUT)
     assert (given.shape, given.native_dims, given.size) == ((1, 3, 64, 64), (1, 1, 64, 64, 3), 12288)
     assert given.zero_point == (-14,)
-    assert given.scale == (pytest.approx(0.018658448, rel=1e-6),)
+    assert list(given.scale) == pytest.approx([0.018658448], rel=1e-6)
     assert given.is_quantized
     assert model.output_tensors[0].dtype == "float16"
     assert not model.output_tensors[0].is_quantized

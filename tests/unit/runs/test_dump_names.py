@@ -88,7 +88,7 @@ def test_every_name_of_the_evidence_composes_back() -> None:
     assert count == 99
 
 
-names = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), min_size=1, max_size=40)
+names = st.text(st.characters(blacklist_characters="\0\ud800"), min_size=1, max_size=40)
 types = st.from_regex(r"(ex)?[A-Z][A-Za-z0-9]{0,12}", fullmatch=True)
 shapes = st.lists(st.integers(0, 99999), max_size=6).map(tuple)
 
