@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 18
 # One rounding of x - mean and one of the quotient, each half a step of 2^-23, with a margin of four.
 _FLOAT32_ROUNDING = 4 * 2.0**-23
-_GRID_SAMPLE = 1 << 12
+_GRID_RUNS = 8
+_GRID_RUN = 512
 _MAX_CODES = 256
 
 
@@ -194,7 +195,10 @@ def linear_text(values: Array, target: Array, noise: float) -> str:
     if all(abs(factor - 1) < 0.01 and abs(offset) < 0.01 for factor, offset in fits):
         return ""
     said = ", ".join(f"{factor:.4g} * x {offset:+.4g}" for factor, offset in fits[:4])
-    return f"it is a linear function of the expected input x ({said}): normalised twice, not at all, or with another mean/std"
+    return (
+        f"it is a linear function of the expected input x ({said}): normalised twice, not at all, "
+        "or with another mean and std"
+    )
 
 
 def grid_step(values: Array) -> float | None:
@@ -208,7 +212,10 @@ def grid_step(values: Array) -> float | None:
     flat = values.reshape(-1)
     if flat.size < 16 or flat.dtype.kind != "f":
         return None
-    sample = np.unique(np.asarray(flat[:: max(1, flat.size // _GRID_SAMPLE)][:_GRID_SAMPLE], np.float64))
+    # A few runs of neighbours, so that a large mapped file is not read page by page.
+    step_over = max(flat.size // _GRID_RUNS, _GRID_RUN)
+    runs = [flat[start : start + _GRID_RUN] for start in range(0, flat.size, step_over)]
+    sample = np.unique(np.concatenate(runs).astype(np.float64))
     if not 4 <= sample.size <= _MAX_CODES or not bool(np.isfinite(sample).all()):
         return None
     step = float(np.diff(sample).min())

@@ -77,9 +77,10 @@ class InputProof:
 class InputEvidence:
     """Everything known about one input; arrays in the model's own order (NCHW for 4-D).
 
-    Any but the dump may be missing.     `normalized` is the simulator's input after (x - mean) / std, `quantized` its int8 twin, dequantised, `raw` what the
-    simulator was given. `mean` and `std` have one value per channel, or one for all. `scale` and `zero_point` are the
-    input tensor's when the model is quantised. `is_integer`: the model's input holds integers (indices, truth values).
+    Any but the dump may be missing. `normalized` is the simulator's input after (x - mean) / std, `quantized` its int8
+    twin, dequantised, `raw` what the simulator was given. `mean` and `std` have one value per channel, or one for all.
+    `scale` and `zero_point` are the input tensor's when the model is quantised. `is_integer`: the model's input holds
+    integers (indices, truth values).
     """
 
     dump_file: str
@@ -201,8 +202,8 @@ def _prove_pixels(evidence: InputEvidence) -> InputProof:
         verdict=Verdict.WARN,
         fit=fit,
         text=(
-            f"the same picture as the simulator's up to a * x + b per channel ({said}); not proven equal, because mean and "
-            "std are not known: give --model"
+            f"the same picture as the simulator's up to a * x + b per channel ({said}); not proven equal, because mean "
+            "and std are not known: give --model"
         ),
     )
 

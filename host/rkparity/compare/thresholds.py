@@ -47,7 +47,7 @@ class Limits:
     scale_fail: float = 0.05
     cosine_warn: float = 0.999
     cosine_fail: float = 0.98
-    growth: float = 8.0
+    growth: float = 4.0
     accumulated_fail: float = 0.20
     golden_ratio_warn: float = 1.5
 
@@ -73,12 +73,16 @@ class LayerRule:
         return fnmatchcase(tensor, self.match) and fnmatchcase(op_type, self.op)
 
 
+# exp() makes a relative error of an absolute one, so a softmax may multiply what comes in (docs/thresholds.md).
+BUILT_IN_RULES = (LayerRule("*", "*oftmax*", {"growth": 16.0}),)
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """The default limits and the rules for some layers; of several fitting rules the later ones win, key by key."""
 
     default: Limits = Limits()
-    rules: tuple[LayerRule, ...] = ()
+    rules: tuple[LayerRule, ...] = BUILT_IN_RULES
     source: str = "built-in"
 
     def for_layer(self, tensor: str, op_type: str) -> Limits:
@@ -91,7 +95,11 @@ class Thresholds:
 
     def unused(self, layers: list[tuple[str, str]]) -> list[LayerRule]:
         """The rules that fit none of `layers` (tensor name, operator type): most likely a misspelt name."""
-        return [rule for rule in self.rules if not any(rule.applies(tensor, op_type) for tensor, op_type in layers)]
+        return [
+            rule
+            for rule in self.rules
+            if rule not in BUILT_IN_RULES and not any(rule.applies(tensor, op_type) for tensor, op_type in layers)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """What was used, for the result."""
@@ -120,7 +128,7 @@ def read_thresholds(path: Path) -> Thresholds:
     layers = value.get("layer", [])
     if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
         raise ConfigError(f"{path}: layer must be a list of tables", hint="write [[layer]] with two brackets")
-    rules = []
+    rules: list[LayerRule] = []
     for number, layer in enumerate(layers, start=1):
         where = f"{path}: [[layer]] number {number}"
         match, op = layer.pop("match", None), layer.pop("op", None)
@@ -133,7 +141,7 @@ def read_thresholds(path: Path) -> Thresholds:
                 hint="match is a glob on the tensor's name, op one on the operator's type",
             )
         rules.append(LayerRule(match or "*", op or "*", _limits(layer, where)))
-    thresholds = Thresholds(default, tuple(rules), str(path))
+    thresholds = Thresholds(default, (*BUILT_IN_RULES, *rules), str(path))
     for limits, where in [(default, f"{path}: [default]")] + [
         (dataclasses.replace(default, **rule.limits), f"{path}: [[layer]] number {number}")
         for number, rule in enumerate(rules, start=1)

@@ -1,0 +1,141 @@
+"""One run against another: input proof, scores, verdicts, first divergence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rkparity.compare.alignment import PairRole, Rung, Suggestion
+from rkparity.compare.inputs import InputProof
+from rkparity.compare.judge import Golden, Kind
+from rkparity.compare.statistics import PairStatistics
+from rkparity.compare.thresholds import Thresholds
+from rkparity.compare.verdict import Origin, Verdict
+from rkparity.errors import ExitCode
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """One dump and its reference tensor, scored and judged.
+
+    `order` is the operator's number in execution order. `scale` is the LSB the pair was judged in, None for float;
+    `scale_source` says where it is from ("model", "reference", "values"). Inputs have `proof` instead of `stats`.
+    `channels` is filled on demand.
+    """
+
+    dump: str
+    tensor: str
+    rung: Rung
+    role: PairRole
+    op_type: str
+    order: int
+    shape: tuple[int, ...]
+    kind: Kind
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    stats: PairStatistics | None = None
+    scale: float | None = None
+    scale_source: str = ""
+    golden: Golden | None = None
+    origin: Origin = Origin.NONE
+    note: str = ""
+    proof: InputProof | None = None
+    channels: tuple[PairStatistics, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotCompared:
+    """A dump or a reference tensor nothing was said about. `expected`: a whole comparison would have compared it."""
+
+    dump: str | None
+    tensor: str | None
+    reason: str
+    detail: str
+    expected: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything a comparison found; pairs in execution order.
+
+    `versions` has one mapping per side ("dumps", "reference", "model", "rkparity"). `emulated`: the dumps are of the
+    emulated runtime.
+    """
+
+    dumps_path: str
+    reference_path: str
+    inputs: tuple[InputProof, ...]
+    pairs: tuple[PairResult, ...]
+    not_compared: tuple[NotCompared, ...]
+    thresholds: Thresholds
+    warnings: tuple[str, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    model_path: str | None = None
+    golden_path: str | None = None
+    emulated: bool = False
+
+    @property
+    def incomplete(self) -> tuple[NotCompared, ...]:
+        """What should have been compared and was not."""
+        return tuple(item for item in self.not_compared if item.expected)
+
+    @property
+    def inputs_failed(self) -> bool:
+        """Whether an input is known to differ: then the layers say nothing about the runtime."""
+        return any(proof.verdict is Verdict.FAIL for proof in self.inputs)
+
+    @property
+    def first_divergence(self) -> PairResult | None:
+        """The first failing pair: inputs before everything else, then in execution order."""
+        failing = [pair for pair in self.pairs if pair.verdict is Verdict.FAIL]
+        return next((pair for pair in failing if pair.proof is not None), failing[0] if failing else None)
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAIL beats NOT_COMPARED (something expected is missing) beats WARN beats PASS."""
+        verdicts = {pair.verdict for pair in self.pairs} | {proof.verdict for proof in self.inputs}
+        if Verdict.FAIL in verdicts:
+            return Verdict.FAIL
+        if self.incomplete:
+            return Verdict.NOT_COMPARED
+        return Verdict.WARN if Verdict.WARN in verdicts else Verdict.PASS
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """PASS also for warnings; ENVIRONMENT when nothing failed but something expected was not compared."""
+        if self.verdict is Verdict.FAIL:
+            return ExitCode.DIVERGENCE
+        return ExitCode.ENVIRONMENT if self.verdict is Verdict.NOT_COMPARED else ExitCode.PASS
+
+    def count(self, verdict: Verdict) -> int:
+        """How many pairs got `verdict`."""
+        return sum(pair.verdict is verdict for pair in self.pairs)
+
+    @property
+    def headline(self) -> str:
+        """The result in one sentence."""
+        first = self.first_divergence
+        if self.inputs_failed:
+            proof = next(proof for proof in self.inputs if proof.verdict is Verdict.FAIL)
+            cause = f": {proof.explanation}" if proof.explanation else ""
+            return (
+                f"the input differs ({proof.dump} {proof.text}){cause}. "
+                "The layers below cannot be blamed on the runtime until the input is the simulator's"
+            )
+        if first is not None:
+            return f"first divergence at {first.dump} ({first.tensor}): {first.reasons[0]}"
+        if self.incomplete:
+            lost = self.incomplete[0]
+            return (
+                f"nothing diverges, but {len(self.incomplete)} expected comparisons could not be made, "
+                f"the first: {lost.dump or lost.tensor or ''} {lost.reason}"
+            )
+        layers = sum(pair.verdict is Verdict.WARN for pair in self.pairs if pair.proof is None)
+        unproven = [proof.tensor for proof in self.inputs if proof.verdict is not Verdict.PASS]
+        remarks = [f"{layers} layers differ by what rounding and quantisation explain"] if layers else []
+        remarks += [f"the input {unproven[0]} is not proven equal"] if unproven else []
+        if remarks:
+            return f"no divergence; {' and '.join(remarks)}"
+        return f"all {len(self.pairs)} dumps agree with the simulator"

@@ -1,0 +1,235 @@
+"""compare_runs: from a folder of dumps and a reference to a Comparison."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from rkparity.compare.align import align
+from rkparity.compare.alignment import DumpEntry, LayerPair, PairRole
+from rkparity.compare.ancestry import Ancestry, Seen
+from rkparity.compare.comparison import Comparison, NotCompared, PairResult
+from rkparity.compare.dumps import DumpSet, open_dumps
+from rkparity.compare.gaps import list_gaps
+from rkparity.compare.input_evidence import gather
+from rkparity.compare.inputs import prove_input
+from rkparity.compare.judge import Incoming, judge
+from rkparity.compare.kernels import ShapeMismatch
+from rkparity.compare.scoring import Scored, Scorer
+from rkparity.compare.source import TensorSource
+from rkparity.compare.thresholds import Thresholds
+from rkparity.compare.verdict import Origin, Verdict
+from rkparity.compare.versions import collect_versions, fit_model, version_warnings
+from rkparity.errors import DataError, UsageError
+from rkparity.model.records import Model
+from rkparity.runs.store import RunReader
+
+_MOST_THREADS = 2
+_INPUT_ROLES = (PairRole.INPUT, PairRole.DUPLICATE_INPUT)
+
+
+def compare_runs(
+    dumps: Path | RunReader,
+    reference: TensorSource,
+    *,
+    model: Model | None = None,
+    golden: TensorSource | None = None,
+    thresholds: Thresholds | None = None,
+    per_channel: Sequence[str] = (),
+) -> Comparison:
+    """Compares a board's dumps with the simulator's run of the same model, layer by layer; see docs/compare-dumps.md.
+
+    `dumps` is a folder of dump files or a board run. With `model` (the `.rknn` the board ran) names, scales, mean/std
+    and the graph are known; without it alignment is by name and own errors are told from inherited ones by order alone.
+    `golden` is the float run of the same conversion: it tells accumulated quantisation error from a fault.
+    `per_channel` are globs on tensor names whose channels are scored one by one.
+
+    Raises UsageError when the folder holds no dumps, nothing can be compared or `model` is not what made the dumps.
+    Damaged and missing dumps do not raise: they are listed as not compared.
+    """
+    thresholds = thresholds or Thresholds()
+    found = open_dumps(dumps)
+    entries = sorted((*found.entries, *(item.entry for item in found.damaged)), key=lambda entry: entry.file)
+    if model is not None:
+        fit_model(entries, model)
+    alignment = align(entries, reference.manifest, model)
+    damaged = {item.entry.file for item in found.damaged}
+    usable = [pair for pair in alignment.pairs if pair.dump.file not in damaged]
+    outcome = _Comparer(found, reference, golden, model, thresholds).run(usable)
+    if (
+        not outcome.results
+        and outcome.not_compared
+        and all(item.reason == "shape-mismatch" for item in outcome.not_compared)
+    ):
+        raise UsageError(
+            f"{found.folder}: no dump has the shape of its reference tensor: {outcome.not_compared[0].detail}",
+            hint="the reference was made for another input size or another model",
+        )
+    results = _with_channels(outcome.results, per_channel, outcome.scorer, usable)
+    layers = [(pair.tensor.name, pair.dump.name.op_type) for pair in alignment.pairs]
+    warnings = [
+        *version_warnings(found.manifest, reference.manifest, model),
+        *alignment.warnings,
+        *(model.warnings if model is not None else ()),
+        *(f"{file}: {text}" for file, text in sorted(found.mismatched.items())),
+        *(
+            f"{thresholds.source}: the rule match = {rule.match!r}, op = {rule.op!r} fits no layer"
+            for rule in thresholds.unused(layers)
+        ),
+    ]
+    return Comparison(
+        dumps_path=str(found.folder),
+        reference_path=str(reference.path),
+        inputs=tuple(result.proof for result in results if result.proof is not None),
+        pairs=results,
+        not_compared=(*outcome.not_compared, *list_gaps(found, alignment, reference.manifest, model)),
+        thresholds=thresholds,
+        warnings=tuple(dict.fromkeys(warnings)),
+        suggestions=alignment.suggestions,
+        versions=collect_versions(found.manifest, reference.manifest, model),
+        model_path=str(model.path) if model is not None else None,
+        golden_path=str(golden.path) if golden is not None else None,
+        emulated=bool(found.manifest and found.manifest.emulated),
+    )
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    results: list[PairResult]
+    not_compared: list[NotCompared]
+    scorer: Scorer
+
+
+class _Comparer:
+    def __init__(
+        self,
+        dumps: DumpSet,
+        reference: TensorSource,
+        golden: TensorSource | None,
+        model: Model | None,
+        thresholds: Thresholds,
+    ) -> None:
+        self._dumps = dumps
+        self._reference = reference
+        self._model = model
+        self._thresholds = thresholds
+        self._scorer = Scorer(dumps, reference, golden)
+        self._ancestry = Ancestry(model)
+
+    def run(self, pairs: Sequence[LayerPair]) -> _Outcome:
+        results: list[PairResult] = []
+        not_compared: list[NotCompared] = []
+        # The kernels release the GIL; judging needs execution order and is done as the scores come in.
+        with ThreadPoolExecutor(max_workers=min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
+            layers = [pair for pair in pairs if pair.role not in _INPUT_ROLES]
+            scores = {id(pair): pool.submit(self._score, pair) for pair in layers}
+            for pair in sorted(pairs, key=lambda pair: (pair.dump.name.index, pair.dump.file)):
+                try:
+                    results.append(
+                        self._input(pair) if pair.role in _INPUT_ROLES else self._layer(pair, scores[id(pair)].result())
+                    )
+                except ShapeMismatch as error:
+                    not_compared.append(self._refused(pair.dump, pair, "shape-mismatch", error.message))
+                except DataError as error:
+                    not_compared.append(self._refused(pair.dump, pair, "damaged-file", error.message))
+                except UsageError as error:
+                    not_compared.append(self._refused(pair.dump, pair, "type", error.message))
+        return _Outcome(results, not_compared, self._scorer)
+
+    def _score(self, pair: LayerPair) -> Scored:
+        return self._scorer.score(pair)
+
+    def _input(self, pair: LayerPair) -> PairResult:
+        evidence = gather(pair, self._dumps, self._reference, self._model)
+        proof = prove_input(evidence)
+        self._ancestry.remember(pair.dump.name.index, pair.dump.name.tensor, Seen(proof.verdict, proof.relative_error))
+        reason = f"{proof.text}: {proof.explanation}" if proof.explanation else proof.text
+        kind = self._scorer.kind(pair)
+        return PairResult(
+            pair.dump.file,
+            pair.tensor.name,
+            pair.rung,
+            pair.role,
+            pair.dump.name.op_type,
+            pair.dump.name.index,
+            self._dumps.headers[pair.dump.file].shape,
+            kind,
+            proof.verdict,
+            (reason,),
+            note=self._note(pair),
+            proof=proof,
+        )
+
+    def _layer(self, pair: LayerPair, scored: Scored) -> PairResult:
+        name = pair.dump.name
+        limits = self._thresholds.for_layer(pair.tensor.name, name.op_type)
+        above = self._ancestry.inputs_of(name.index)
+        incoming = Incoming(
+            max((seen.relative_error for seen in above), default=0.0),
+            any(seen.verdict is Verdict.FAIL for seen in above),
+        )
+        judgement = judge(
+            scored.stats, scored.kind, limits, scale=scored.scale, incoming=incoming, golden=scored.golden
+        )
+        error = scored.stats.relative_euclidean
+        self._ancestry.remember(name.index, name.tensor, Seen(judgement.verdict, error if error == error else 0.0))
+        origin = self._ancestry.origin(name.index) if judgement.verdict is Verdict.FAIL else Origin.NONE
+        return PairResult(
+            pair.dump.file,
+            pair.tensor.name,
+            pair.rung,
+            pair.role,
+            name.op_type,
+            name.index,
+            self._dumps.headers[pair.dump.file].shape,
+            scored.kind,
+            judgement.verdict,
+            judgement.reasons,
+            scored.stats,
+            scored.scale,
+            scored.scale_source,
+            scored.golden,
+            origin,
+            self._note(pair),
+        )
+
+    def _note(self, pair: LayerPair) -> str:
+        notes = [pair.note] if pair.note else []
+        shape = self._dumps.headers[pair.dump.file].shape
+        if pair.role not in _INPUT_ROLES and shape != pair.tensor.shape:
+            notes.append(f"shape {list(shape)} against {list(pair.tensor.shape)}: only dimensions of 1 differ")
+        if pair.dump.file in self._dumps.mismatched:
+            notes.append(self._dumps.mismatched[pair.dump.file])
+        return "; ".join(notes)
+
+    @staticmethod
+    def _refused(dump: DumpEntry, pair: LayerPair, reason: str, detail: str) -> NotCompared:
+        return NotCompared(dump.file, pair.tensor.name, reason, detail, True)
+
+
+def _with_channels(
+    results: list[PairResult], globs: Sequence[str], scorer: Scorer, pairs: Sequence[LayerPair]
+) -> tuple[PairResult, ...]:
+    by_file = {pair.dump.file: pair for pair in pairs}
+    for glob in globs:
+        if not any(_fits(result, glob) for result in results):
+            raise UsageError(
+                f"--per-channel {glob}: no compared layer has this name",
+                hint="give a tensor's name or a dump's file name, or a glob on either; --all lists them",
+            )
+    return tuple(
+        replace(result, channels=scorer.channels(by_file[result.dump], result.scale))
+        if result.stats is not None and any(_fits(result, glob) for glob in globs)
+        else result
+        for result in results
+    )
+
+
+def _fits(result: PairResult, glob: str) -> bool:
+    return result.stats is not None and any(
+        name == glob or fnmatchcase(name, glob) for name in (result.tensor, result.dump)
+    )

@@ -1,0 +1,124 @@
+"""Scoring one aligned pair: what the values are, in what step to count, and which files to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rkparity.compare.alignment import LayerPair
+from rkparity.compare.dumps import DumpSet
+from rkparity.compare.input_rules import grid_step
+from rkparity.compare.judge import Golden, Kind
+from rkparity.compare.kernels import (
+    Quantization,
+    ScoreOptions,
+    TensorFile,
+    score_channels,
+    score_files,
+    score_together,
+)
+from rkparity.compare.source import TensorSource
+from rkparity.compare.statistics import PairStatistics
+from rkparity.errors import DataError, UsageError
+from rkparity.runs.dump_names import DumpSuffix
+from rkparity.runs.manifest import Precision, TensorRecord
+from rkparity.runs.npy import open_npy
+
+_QUANTIZED_DTYPES = ("int4", "int8", "uint8", "int16")
+_INTEGER_DTYPES = ("int32", "int64", "uint32", "uint64", "bool")
+_RAW_SUFFIXES = (DumpSuffix.INT8, DumpSuffix.UINT8)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A pair's scores, and in what terms they were counted."""
+
+    stats: PairStatistics
+    kind: Kind
+    scale: float | None
+    scale_source: str
+    golden: Golden | None
+
+
+class Scorer:
+    """Reads and scores pairs of one comparison; safe to use from several threads."""
+
+    def __init__(self, dumps: DumpSet, reference: TensorSource, golden: TensorSource | None) -> None:
+        self._dumps = dumps
+        self._reference = reference
+        self._golden = golden
+        self._golden_tensors = {record.name: record for record in golden.manifest.tensors} if golden is not None else {}
+
+    def kind(self, pair: LayerPair) -> Kind:
+        """What the tensor's values are on the NPU, as far as names and manifests tell."""
+        if pair.native_dtype:
+            if pair.native_dtype in _INTEGER_DTYPES:
+                return Kind.INTEGER
+            return Kind.QUANTIZED if pair.native_dtype in _QUANTIZED_DTYPES and pair.scale else Kind.FLOAT
+        if pair.tensor.dtype in _INTEGER_DTYPES or pair.dump.name.suffix in (DumpSuffix.INT32, DumpSuffix.INT64):
+            return Kind.INTEGER
+        return Kind.QUANTIZED if pair.scale else Kind.FLOAT
+
+    def score(self, pair: LayerPair) -> Scored:
+        """Scores one pair. Raises DataError for damaged files, ShapeMismatch, UsageError for values it cannot read."""
+        test = TensorFile(self._dumps.path(pair.dump), self._quantization(pair))
+        reference = TensorFile(self._reference_file(self._reference, pair.tensor))
+        kind = self.kind(pair)
+        scale, source = _step(pair), ""
+        if scale is not None:
+            source = "model" if pair.native_dtype else "reference"
+        elif kind is Kind.FLOAT and not pair.native_dtype and self._is_quantized_run():
+            scale = grid_step(open_npy(reference.path))
+            if scale is not None:
+                kind, source = Kind.QUANTIZED, "values"
+        options = ScoreOptions(scale=scale if kind is Kind.QUANTIZED else None)
+        stats = score_files(test, reference, options, ignore_unit_dims=True)
+        golden = None
+        if stats.equal != stats.n and kind is not Kind.INTEGER:
+            golden = self._against_golden(test, reference, pair.tensor, options)
+        return Scored(stats, kind, options.scale, source, golden)
+
+    def channels(self, pair: LayerPair, scale: float | None) -> tuple[PairStatistics, ...]:
+        """The scores of every channel (axis 1 of a tensor of two or more dimensions; the whole otherwise)."""
+        test = open_npy(self._dumps.path(pair.dump))
+        reference = open_npy(self._reference_file(self._reference, pair.tensor)).reshape(test.shape)
+        axis = 1 if test.ndim > 1 else 0
+        options = ScoreOptions(scale=scale)
+        return score_channels(test, reference, axis, options, test_quantization=self._quantization(pair))
+
+    def _is_quantized_run(self) -> bool:
+        return self._reference.manifest.precision is Precision.QUANTIZED
+
+    def _quantization(self, pair: LayerPair) -> Quantization | None:
+        if pair.dump.name.suffix not in _RAW_SUFFIXES or self.kind(pair) is Kind.INTEGER:
+            return None
+        if len(pair.scale) != 1 or len(pair.zero_point) != 1:
+            raise UsageError(
+                f"{pair.dump.file}: holds raw {pair.dump.name.suffix.value} values and the tensor's scale is not known"
+            )
+        return Quantization(pair.scale[0], pair.zero_point[0])
+
+    @staticmethod
+    def _reference_file(source: TensorSource, record: TensorRecord) -> Path:
+        path = source.file(record.file)
+        if not path.is_file():
+            raise DataError(f"{path}: the reference's tensor {record.name!r} is missing")
+        return path
+
+    def _against_golden(
+        self, test: TensorFile, reference: TensorFile, record: TensorRecord, options: ScoreOptions
+    ) -> Golden | None:
+        golden_record = self._golden_tensors.get(record.name)
+        if golden_record is None or self._golden is None:
+            return None
+        golden = TensorFile(self._reference_file(self._golden, golden_record))
+        board, simulator = score_together(
+            [test, reference, golden], [(0, 2, options), (1, 2, options)], ignore_unit_dims=True
+        )
+        defined = simulator.euclidean > 0 and board.euclidean == board.euclidean
+        ratio = board.euclidean / simulator.euclidean if defined else None
+        return Golden(board.relative_euclidean, simulator.relative_euclidean, simulator.max_abs_error, ratio)
+
+
+def _step(pair: LayerPair) -> float | None:
+    return pair.scale[0] if len(pair.scale) == 1 and pair.scale[0] > 0 else None
