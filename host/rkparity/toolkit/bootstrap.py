@@ -1,7 +1,7 @@
 """The environment rknn-toolkit2 runs in: made by a fixed recipe, found again, never mixed with rkparity's own.
 
-rknn-toolkit2's metadata asks for PyTorch with CUDA, 5.7 GB in all, of which loading, building and simulating any model but
-a PyTorch one touches three names. The recipe installs the toolkit without its dependencies, then those it uses, in
+rknn-toolkit2's metadata asks for PyTorch with CUDA, 5.7 GB in all, of which loading, building and simulating any model
+but a PyTorch one touches three names. The recipe installs the toolkit without its dependencies, then those it uses, in
 versions it works with, then a stand-in for PyTorch: 0.6 GB.
 """
 
@@ -25,9 +25,9 @@ from rkparity.errors import ToolkitError, UsageError
 
 SUPPORTED_VERSIONS = ("2.2.0", "2.3.0", "2.3.2", "2.5.0")
 DEFAULT_VERSION = "2.5.0"
-# numpy 2 breaks building PP-OCRv4's recogniser, onnx 1.19 has no `onnx.mapping`, setuptools 82 has no pkg_resources: the
-# toolkit needs all three. Newer onnxruntime and opencv want numpy 2; pip would download one after the other to find out.
-# The extra `toolkit` in pyproject.toml is the same list; a test compares them.
+# numpy 2 breaks building PP-OCRv4's recogniser, onnx 1.19 has no `onnx.mapping`, setuptools 82 has no pkg_resources:
+# the toolkit needs all three. Newer onnxruntime and opencv want numpy 2; pip would download one after the other to
+# find out. The extra `toolkit` in pyproject.toml is the same list; a test compares them.
 REQUIREMENTS = (
     "numpy<=1.26.4",
     "protobuf>=4.21.6,<=4.25.4",
@@ -60,10 +60,16 @@ class Recipe:
 
     def digest(self) -> str:
         """A hash of everything that decides the environment's content."""
-        stand_in = {str(path.relative_to(_STAND_IN)): path.read_text(encoding="utf-8")
-                    for path in sorted(_STAND_IN.rglob("*.py"))}
-        content = {"version": self.version, "requirements": REQUIREMENTS, "with_torch": self.with_torch,
-                   "stand_in": {} if self.with_torch else stand_in}
+        stand_in = {
+            str(path.relative_to(_STAND_IN)): path.read_text(encoding="utf-8")
+            for path in sorted(_STAND_IN.rglob("*.py"))
+        }
+        content = {
+            "version": self.version,
+            "requirements": REQUIREMENTS,
+            "with_torch": self.with_torch,
+            "stand_in": {} if self.with_torch else stand_in,
+        }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -77,9 +83,9 @@ def find_toolkit_python(explicit: Path | None) -> Path:
 
     Looked for in this order: `explicit` (an interpreter or its environment's folder), the environment variable
     RKPARITY_TOOLKIT_PYTHON, `.toolkit/VERSION/bin/python` under the current directory and under the checkout,
-    `~/.cache/rkparity/toolkit/VERSION/bin/python`; the default version first, then newer before older. The symbolic link
-    is not resolved: it is what makes the environment. Raises ToolkitError when there is none, UsageError when one that
-    was named does not exist.
+    `~/.cache/rkparity/toolkit/VERSION/bin/python`; the default version first, then newer before older. The symbolic
+    link is not resolved: it is what makes the environment. Raises ToolkitError when there is none, UsageError when one
+    that was named does not exist.
     """
     named = os.environ.get(PYTHON_ENVIRONMENT_VARIABLE)
     if explicit is not None:
@@ -92,23 +98,27 @@ def find_toolkit_python(explicit: Path | None) -> Path:
             # The stamp is written last: without it the environment is half made.
             if (base / version / STAMP_NAME).is_file() and _python_of(base / version).exists():
                 return _python_of(base / version)
-    raise ToolkitError("no environment with rknn-toolkit2 was found",
-                       hint="make one with `rkparity setup-toolkit`, or name an interpreter that has rknn-toolkit2 with "
-                            f"--toolkit-python or {PYTHON_ENVIRONMENT_VARIABLE}")
+    raise ToolkitError(
+        "no environment with rknn-toolkit2 was found",
+        hint="make one with `rkparity setup-toolkit`, or name an interpreter that has rknn-toolkit2 with "
+        f"--toolkit-python or {PYTHON_ENVIRONMENT_VARIABLE}",
+    )
 
 
-def setup_toolkit(folder: Path, recipe: Recipe, *, python: Path | None = None, force: bool = False,
-                  say: Say | None = None) -> Path:
+def setup_toolkit(
+    folder: Path, recipe: Recipe, *, python: Path | None = None, force: bool = False, say: Say | None = None
+) -> Path:
     """Makes the environment `folder` by `recipe` and returns its interpreter; does nothing when it is there already.
 
-    `python` (3.8 to 3.12) makes it; the running interpreter when not given. `say` gets one line per step. Everything pip
-    prints is in `folder/setup.log`. An environment that was interrupted is made anew. Raises UsageError for a version,
-    interpreter or machine that cannot work, ToolkitError with pip's last line when an installation fails.
+    `python` (3.8 to 3.12) makes it; the running interpreter when not given. `say` gets one line per step. Everything
+    pip prints is in `folder/setup.log`. An environment that was interrupted is made anew. Raises UsageError for a
+    version, interpreter or machine that cannot work, ToolkitError with pip's last line when an installation fails.
     """
     tell = say or (lambda line: None)
     if recipe.version not in SUPPORTED_VERSIONS:
-        raise UsageError(f"rknn-toolkit2 {recipe.version} is not supported",
-                         hint="supported: " + ", ".join(SUPPORTED_VERSIONS))
+        raise UsageError(
+            f"rknn-toolkit2 {recipe.version} is not supported", hint="supported: " + ", ".join(SUPPORTED_VERSIONS)
+        )
     if not force and _is_complete(folder, recipe):
         return _python_of(folder)
     interpreter = python or Path(sys.executable)
@@ -128,11 +138,14 @@ def _make(folder: Path, recipe: Recipe, interpreter: Path, tell: Say) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "setup.log"
     # --clear empties the folder, the log with it, so the log starts after.
-    made = subprocess.run([str(interpreter), "-m", "venv", "--clear", str(folder)], capture_output=True, text=True,
-                          check=False)
+    made = subprocess.run(
+        [str(interpreter), "-m", "venv", "--clear", str(folder)], capture_output=True, text=True, check=False
+    )
     if made.returncode != 0:
-        raise ToolkitError(f"{interpreter} cannot make an environment in {folder}: {_last_line(made.stdout + made.stderr)}",
-                           hint="on Debian and Ubuntu the package python3-venv is needed")
+        raise ToolkitError(
+            f"{interpreter} cannot make an environment in {folder}: {_last_line(made.stdout + made.stderr)}",
+            hint="on Debian and Ubuntu the package python3-venv is needed",
+        )
     log.write_text(made.stdout + made.stderr, encoding="utf-8")
     python = _python_of(folder)
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
@@ -158,10 +171,14 @@ def _run(command: list[str], log: Path, tell: Say) -> None:
     """Runs one step, its output into the log and pip's milestones to `tell`."""
     lines = []
     with log.open("a", encoding="utf-8") as file, subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
         env={key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")},
     ) as process:
-        assert process.stdout is not None  # noqa: S101  Popen was given a pipe
+        assert process.stdout is not None
         for line in process.stdout:
             file.write(line)
             lines.append(line)
@@ -170,8 +187,10 @@ def _run(command: list[str], log: Path, tell: Say) -> None:
                 tell("      " + milestone.group(0).strip()[:100])
     if process.returncode != 0:
         errors = [line for line in lines if line.startswith("ERROR:")]
-        raise ToolkitError(f"setting up rknn-toolkit2 failed: {_last_line(''.join(errors or lines))}",
-                           hint=f"the whole output is in {log}; the same command again starts afresh")
+        raise ToolkitError(
+            f"setting up rknn-toolkit2 failed: {_last_line(''.join(errors or lines))}",
+            hint=f"the whole output is in {log}; the same command again starts afresh",
+        )
 
 
 def _install_stand_in(python: Path) -> None:
@@ -185,22 +204,28 @@ def _install_stand_in(python: Path) -> None:
 
 def _check_interpreter(python: Path, recipe: Recipe) -> None:
     if sys.platform != "linux" or platform.machine() not in _MACHINES:
-        raise UsageError(f"rknn-toolkit2 exists for Linux on x86_64 and aarch64 only, not for {sysconfig.get_platform()}")
+        raise UsageError(
+            f"rknn-toolkit2 exists for Linux on x86_64 and aarch64 only, not for {sysconfig.get_platform()}"
+        )
     if python == Path(sys.executable):
         version = (sys.version_info.major, sys.version_info.minor)
     else:
         script = "import sys; print(sys.version_info.major, sys.version_info.minor)"
         try:
-            found = subprocess.run([str(python), "-c", script], capture_output=True, text=True, check=True).stdout.split()
+            found = subprocess.run(
+                [str(python), "-c", script], capture_output=True, text=True, check=True
+            ).stdout.split()
         except (OSError, subprocess.CalledProcessError) as error:
             raise UsageError(f"{python}: is not a Python interpreter: {error}") from error
         version = (int(found[0]), int(found[1]))
     # 2.2.0 has no wheel for Python 3.8.
     oldest = (3, 9) if recipe.version == "2.2.0" else _OLDEST_PYTHON
     if not oldest <= version <= _NEWEST_PYTHON:
-        raise UsageError(f"{python} is Python {version[0]}.{version[1]}; rknn-toolkit2 {recipe.version} needs "
-                         f"{oldest[0]}.{oldest[1]} to {_NEWEST_PYTHON[0]}.{_NEWEST_PYTHON[1]}",
-                         hint="name another interpreter with --python")
+        raise UsageError(
+            f"{python} is Python {version[0]}.{version[1]}; rknn-toolkit2 {recipe.version} needs "
+            f"{oldest[0]}.{oldest[1]} to {_NEWEST_PYTHON[0]}.{_NEWEST_PYTHON[1]}",
+            hint="name another interpreter with --python",
+        )
 
 
 def _is_complete(folder: Path, recipe: Recipe) -> bool:
@@ -230,8 +255,10 @@ def _python_of(folder: Path) -> Path:
 def _named_python(path: Path, source: str) -> Path:
     candidate = _python_of(path) if path.is_dir() else path
     if not candidate.exists():
-        raise UsageError(f"{source} {path}: there is no interpreter",
-                         hint="give the python inside the toolkit's environment, or that environment's folder")
+        raise UsageError(
+            f"{source} {path}: there is no interpreter",
+            hint="give the python inside the toolkit's environment, or that environment's folder",
+        )
     return candidate.absolute()
 
 

@@ -32,8 +32,12 @@ def write_build_record(built: BuiltModel) -> Path:
     if built.rknn is None or built.rknn_sha256 is None:
         raise ValueError("the model was not exported")
     path = record_path(built.rknn)
-    value: dict[str, Any] = {"schema": BUILD_SCHEMA, "rknn_sha256": built.rknn_sha256,
-                             "toolkit_version": built.toolkit_version, "spec": built.spec.to_json()}
+    value: dict[str, Any] = {
+        "schema": BUILD_SCHEMA,
+        "rknn_sha256": built.rknn_sha256,
+        "toolkit_version": built.toolkit_version,
+        "spec": built.spec.to_json(),
+    }
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -52,8 +56,10 @@ def read_build_record(rknn: Path) -> BuildRecord:
         raise UsageError(f"{rknn}: does not exist")
     path = record_path(rknn)
     if not path.is_file():
-        raise UsageError(f"{rknn}: has no build record {path.name}, and the toolkit cannot simulate a .rknn by itself",
-                         hint="build it with `rkparity build`, or give the source model and its build options")
+        raise UsageError(
+            f"{rknn}: has no build record {path.name}, and the toolkit cannot simulate a .rknn by itself",
+            hint="build it with `rkparity build`, or give the source model and its build options",
+        )
     value = read_json_object(path)
     if value.get("schema") != BUILD_SCHEMA:
         raise ConfigError(f"{path}: schema is {value.get('schema')!r}, this rkparity reads {BUILD_SCHEMA!r}")
@@ -61,8 +67,10 @@ def read_build_record(rknn: Path) -> BuildRecord:
     if not isinstance(sha256, str) or not isinstance(version, str):
         raise ConfigError(f"{path}: rknn_sha256 and toolkit_version must be strings")
     if sha256 != hashlib.sha256(rknn.read_bytes()).hexdigest():
-        raise UsageError(f"{path}: belongs to another file than {rknn} (their SHA-256 differ)",
-                         hint="build the model again, or give the source model and its build options")
+        raise UsageError(
+            f"{path}: belongs to another file than {rknn} (their SHA-256 differ)",
+            hint="build the model again, or give the source model and its build options",
+        )
     return BuildRecord(sha256, version, BuildSpec.from_json(value.get("spec"), source=f"{path}: spec"))
 
 

@@ -37,8 +37,8 @@ class TensorQuantization:
 class BuiltModel:
     """A model held by one worker; `model_id` means nothing to another one.
 
-    `quantization` is by tensor name and empty for FP16. `rknn` is the exported file, if one was asked for, `rknn_sha256`
-    of its bytes. `log` is what the toolkit printed while building, without colours.
+    `quantization` is by tensor name and empty for FP16. `rknn` is the exported file, if one was asked for,
+    `rknn_sha256` of its bytes. `log` is what the toolkit printed while building, without colours.
     """
 
     model_id: int
@@ -57,15 +57,38 @@ class BuiltModel:
         return Precision.QUANTIZED if self.spec.do_quantization else Precision.FP16
 
 
-def built_model_from_answer(answer: Mapping[str, Any], *, spec: BuildSpec, toolkit_version: str, rknn: Path | None,
-                            rknn_sha256: str | None, log: str) -> BuiltModel:
+def built_model_from_answer(
+    answer: Mapping[str, Any],
+    *,
+    spec: BuildSpec,
+    toolkit_version: str,
+    rknn: Path | None,
+    rknn_sha256: str | None,
+    log: str,
+) -> BuiltModel:
     """The record of a `build` answer."""
     return BuiltModel(
         model_id=answer["model_id"],
         spec=spec,
-        inputs=tuple(GraphInput(item["name"], tuple(item["shape"]), item["dtype"], item["layout"], tuple(item["mean"]),
-                                tuple(item["std"]), item["rgb2bgr"]) for item in answer["inputs"]),
+        inputs=tuple(
+            GraphInput(
+                item["name"],
+                tuple(item["shape"]),
+                item["dtype"],
+                item["layout"],
+                tuple(item["mean"]),
+                tuple(item["std"]),
+                item["rgb2bgr"],
+            )
+            for item in answer["inputs"]
+        ),
         outputs=tuple(answer["outputs"]),
-        quantization={name: TensorQuantization(item["dtype"], tuple(item["scale"]), tuple(item["zero_point"]))
-                      for name, item in answer["quantization"].items()},
-        toolkit_version=toolkit_version, rknn=rknn, rknn_sha256=rknn_sha256, log=log)
+        quantization={
+            name: TensorQuantization(item["dtype"], tuple(item["scale"]), tuple(item["zero_point"]))
+            for name, item in answer["quantization"].items()
+        },
+        toolkit_version=toolkit_version,
+        rknn=rknn,
+        rknn_sha256=rknn_sha256,
+        log=log,
+    )

@@ -23,8 +23,10 @@ def prepare_dataset(dataset: Path, folder: Path) -> Path:
             continue
         count = count or len(names)
         if len(names) != count:
-            raise UsageError(f"{dataset}:{number}: has {len(names)} files, the first sample has {count}",
-                             hint="one line per sample, with the files of all inputs in the model's order")
+            raise UsageError(
+                f"{dataset}:{number}: has {len(names)} files, the first sample has {count}",
+                hint="one line per sample, with the files of all inputs in the model's order",
+            )
         links = []
         for index, name in enumerate(names):
             source = _find(name, dataset, number)

@@ -25,7 +25,7 @@ _FLOAT_INPUT_DTYPES = ("uint8", "int8", "int16", "int32", "float16", "float32")
 
 @dataclass(frozen=True)
 class PreparedInput:
-    """One input: `raw` in the user's own layout, `feed` the file the toolkit is given (NCHW for 4-D), `notes` for people."""
+    """One input: `raw` in the user's layout, `feed` the file the toolkit gets (NCHW for 4-D), `notes` for people."""
 
     name: str
     raw: NDArray[Any]
@@ -34,8 +34,15 @@ class PreparedInput:
     notes: tuple[str, ...]
 
 
-def prepare_inputs(files: Sequence[Path], graph: Sequence[GraphInput], worker: Worker, folder: Path, *,
-                   layout: str | None = None, resize: bool = False) -> tuple[PreparedInput, ...]:
+def prepare_inputs(
+    files: Sequence[Path],
+    graph: Sequence[GraphInput],
+    worker: Worker,
+    folder: Path,
+    *,
+    layout: str | None = None,
+    resize: bool = False,
+) -> tuple[PreparedInput, ...]:
     """Reads one file per graph input into `folder`.
 
     A `.npy` must have the graph's shape, in NCHW or NHWC; `layout` ("nhwc" or "nchw") decides where the shape does not.
@@ -44,14 +51,20 @@ def prepare_inputs(files: Sequence[Path], graph: Sequence[GraphInput], worker: W
     """
     if len(files) != len(graph):
         names = ", ".join(f"{item.name} {_text(item.shape)}" for item in graph)
-        raise UsageError(f"{len(files)} input files for a model with {len(graph)} inputs: {names}",
-                         hint="give --input once per model input, in this order")
+        raise UsageError(
+            f"{len(files)} input files for a model with {len(graph)} inputs: {names}",
+            hint="give --input once per model input, in this order",
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(_prepare(file, item, worker, folder / f"{index}", layout, resize)
-                 for index, (file, item) in enumerate(zip(files, graph)))
+    return tuple(
+        _prepare(file, item, worker, folder / f"{index}", layout, resize)
+        for index, (file, item) in enumerate(zip(files, graph))
+    )
 
 
-def _prepare(file: Path, item: GraphInput, worker: Worker, stem: Path, layout: str | None, resize: bool) -> PreparedInput:
+def _prepare(
+    file: Path, item: GraphInput, worker: Worker, stem: Path, layout: str | None, resize: bool
+) -> PreparedInput:
     import numpy as np
 
     if not file.is_file():
@@ -67,8 +80,10 @@ def _prepare(file: Path, item: GraphInput, worker: Worker, stem: Path, layout: s
         _check_dtype(file, item, raw.dtype.name)
         chosen = choose_layout(raw.shape, item, layout, str(file))
     else:
-        raise UsageError(f"{file}: cannot be used as an input", hint="give a .npy file or a picture ("
-                         + " ".join(PICTURE_SUFFIXES) + ")")
+        raise UsageError(
+            f"{file}: cannot be used as an input",
+            hint="give a .npy file or a picture (" + " ".join(PICTURE_SUFFIXES) + ")",
+        )
     if raw.dtype.kind == "f" and not np.isfinite(raw).all():
         notes.append(f"{file}: holds values that are NaN or infinite")
     feed = stem.with_suffix(".npy")
@@ -90,41 +105,54 @@ def choose_layout(shape: Sequence[int], item: GraphInput, layout: str | None, so
     if layout is not None:
         wanted = layout.upper()
         if tuple(shape) != shapes[wanted]:
-            raise UsageError(f"{source}: has shape {_text(shape)}, input {item.name!r} in {wanted} needs {_text(shapes[wanted])}")
+            raise UsageError(
+                f"{source}: has shape {_text(shape)}, input {item.name!r} in {wanted} needs {_text(shapes[wanted])}"
+            )
         return wanted
     fitting = [name for name, expected in shapes.items() if tuple(shape) == expected]
     if not fitting:
-        raise UsageError(f"{source}: has shape {_text(shape)}, input {item.name!r} needs {_text(shapes['NHWC'])} (NHWC) or "
-                         f"{_text(shapes['NCHW'])} (NCHW)")
+        raise UsageError(
+            f"{source}: has shape {_text(shape)}, input {item.name!r} needs {_text(shapes['NHWC'])} (NHWC) or "
+            f"{_text(shapes['NCHW'])} (NCHW)"
+        )
     if len(fitting) == 2:
-        raise UsageError(f"{source}: shape {_text(shape)} can be NHWC and NCHW", hint="say which with --layout nhwc or nchw")
+        raise UsageError(
+            f"{source}: shape {_text(shape)} can be NHWC and NCHW", hint="say which with --layout nhwc or nchw"
+        )
     return fitting[0]
 
 
 def _check_dtype(file: Path, item: GraphInput, dtype: str) -> None:
     if item.dtype.startswith("float"):
         if dtype not in _FLOAT_INPUT_DTYPES:
-            raise UsageError(f"{file}: holds {dtype}, which rknn-toolkit2 does not take for input {item.name!r}",
-                             hint="save it as float32, or uint8 for pictures: numpy.save(file, array.astype('float32'))")
+            raise UsageError(
+                f"{file}: holds {dtype}, which rknn-toolkit2 does not take for input {item.name!r}",
+                hint="save it as float32, or uint8 for pictures: numpy.save(file, array.astype('float32'))",
+            )
     elif dtype != item.dtype:
         raise UsageError(f"{file}: holds {dtype}, input {item.name!r} needs {item.dtype}")
 
 
 def _picture(file: Path, item: GraphInput, worker: Worker, out: Path, resize: bool, notes: list[str]) -> NDArray[Any]:
     if len(item.shape) != 4 or item.shape[0] != 1 or item.shape[1] not in (1, 3):
-        raise UsageError(f"{file}: a picture cannot be input {item.name!r} of shape {_text(item.shape)}",
-                         hint="give a .npy file")
+        raise UsageError(
+            f"{file}: a picture cannot be input {item.name!r} of shape {_text(item.shape)}", hint="give a .npy file"
+        )
     _, channels, height, width = item.shape
     try:
-        found = worker.read_picture(file, channels=channels, height=height, width=width, resize=resize, bgr=item.rgb2bgr,
-                                    out=out)
+        found = worker.read_picture(
+            file, channels=channels, height=height, width=width, resize=resize, bgr=item.rgb2bgr, out=out
+        )
     except ToolkitError as error:
         if str(file.resolve()) not in error.message:
             raise
-        raise UsageError(error.message, hint="resize or pad it as your application does, or let it be stretched with --resize"
-                         ) from error
+        raise UsageError(
+            error.message, hint="resize or pad it as your application does, or let it be stretched with --resize"
+        ) from error
     if found["resized"]:
-        notes.append(f"{file}: stretched from {found['width']}x{found['height']} to {width}x{height} (bilinear, no letterbox)")
+        notes.append(
+            f"{file}: stretched from {found['width']}x{found['height']} to {width}x{height} (bilinear, no letterbox)"
+        )
     if item.rgb2bgr:
         notes.append(f"{file}: channels swapped to BGR, as quant_img_RGB2BGR asks for pictures")
     return open_npy(out)

@@ -40,18 +40,32 @@ class WorkerProcess:
         self._buried: str | None = None
         self._buffer = b""
         read_fd, write_fd = os.pipe()
-        environment = {**os.environ, "TQDM_DISABLE": "1", "PYTHONNOUSERSITE": "1", "PYTHONIOENCODING": "utf-8",
-                       "PYTHONPATH": os.pathsep.join(filter(None, [str(_WORKER_PATH), os.environ.get("PYTHONPATH", "")]))}
+        environment = {
+            **os.environ,
+            "TQDM_DISABLE": "1",
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONIOENCODING": "utf-8",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(_WORKER_PATH), os.environ.get("PYTHONPATH", "")])),
+        }
         environment.pop("PYTHONHOME", None)
         try:
             with log.open("ab") as log_file:
                 self._process = subprocess.Popen(
-                    [str(python), "-m", "rkparity_toolkit_worker", str(write_fd)], stdin=subprocess.PIPE, stdout=log_file,
-                    stderr=subprocess.STDOUT, cwd=cwd, env=environment, pass_fds=(write_fd,), start_new_session=True)
+                    [str(python), "-m", "rkparity_toolkit_worker", str(write_fd)],
+                    stdin=subprocess.PIPE,
+                    stdout=log_file,
+                    stderr=subprocess.STDOUT,
+                    cwd=cwd,
+                    env=environment,
+                    pass_fds=(write_fd,),
+                    start_new_session=True,
+                )
         except OSError as error:
             os.close(read_fd)
-            raise ToolkitError(f"{python}: cannot be started: {error.strerror}",
-                               hint="make the toolkit environment again: rkparity setup-toolkit --force") from error
+            raise ToolkitError(
+                f"{python}: cannot be started: {error.strerror}",
+                hint="make the toolkit environment again: rkparity setup-toolkit --force",
+            ) from error
         finally:
             os.close(write_fd)
         self._read_fd = read_fd
@@ -59,14 +73,15 @@ class WorkerProcess:
     def ask(self, job: str, *, timeout_s: float, **arguments: Any) -> Any:
         """Runs one job and returns its result.
 
-        Raises ToolkitError: the toolkit's own last line when it refused, the signal when it died, the time when it hung.
+        Raises ToolkitError: the toolkit's own last line when it refused, the signal when it died, the time when it
+        hung.
         """
         with self._lock:
             if self._buried is not None:
                 raise ToolkitError(f"the toolkit worker is gone: {self._buried}", hint=f"what it printed: {self.log}")
             start = self.log.stat().st_size
             request = json.dumps({"job": job, **arguments}) + "\n"
-            assert self._process.stdin is not None  # noqa: S101  Popen was given a pipe
+            assert self._process.stdin is not None
             try:
                 self._process.stdin.write(request.encode())
                 self._process.stdin.flush()
@@ -79,14 +94,14 @@ class WorkerProcess:
         return answer["result"]
 
     def log_since(self, position: int) -> str:
-        """What the toolkit printed from byte `position` of the log on, without colours; only the last part when long."""
+        """What the toolkit printed from byte `position` of the log on, without colours; the end of it when long."""
         with self.log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(position, size - _LOG_TAIL_NBYTES))
             return strip_colour(file.read().decode("utf-8", "replace"))
 
     def close(self) -> None:
-        """Ends the process, kindly first. Does not wait for anything the toolkit may have left behind (its adb server)."""
+        """Ends the process, kindly first, and does not wait for what the toolkit may have left behind (adb)."""
         if self._buried is None and self._process.poll() is None:
             with contextlib.suppress(ToolkitError):
                 self.ask("quit", timeout_s=_QUIT_TIMEOUT_S)
@@ -101,9 +116,11 @@ class WorkerProcess:
             if not ready:
                 self._end()
                 self._buried = f"it took more than {timeout_s:g} s over {job!r} and was ended"
-                raise ToolkitError(f"rknn-toolkit2 did not finish {job!r} within {timeout_s:g} s and was ended; its last line: "
-                                   f"{self._last_words(start) or '(nothing)'}",
-                                   hint=f"give more time with --timeout; what it printed: {self.log}")
+                raise ToolkitError(
+                    f"rknn-toolkit2 did not finish {job!r} within {timeout_s:g} s and was ended; its last line: "
+                    f"{self._last_words(start) or '(nothing)'}",
+                    hint=f"give more time with --timeout; what it printed: {self.log}",
+                )
             chunk = os.read(self._read_fd, 65536)
             if not chunk:
                 raise self._bury(job, start)
@@ -119,8 +136,10 @@ class WorkerProcess:
         code = self._process.returncode
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         self._buried = f"it {how} during {job!r}"
-        return ToolkitError(f"rknn-toolkit2 {how} during {job!r}; its last line: {self._last_words(start) or '(nothing)'}",
-                            hint=f"what it printed: {self.log}")
+        return ToolkitError(
+            f"rknn-toolkit2 {how} during {job!r}; its last line: {self._last_words(start) or '(nothing)'}",
+            hint=f"what it printed: {self.log}",
+        )
 
     def _refusal(self, job: str, error: dict[str, Any], start: int) -> ToolkitError:
         message = error["message"]

@@ -39,45 +39,78 @@ class Simulation:
     simulator: RunReader
 
 
-def simulate(worker: Worker, built: BuiltModel, inputs: Sequence[PreparedInput], out: Path, *,
-             model: ModelRecord | None = None, fast: bool | None = None, force: bool = False) -> Simulation:
+def simulate(
+    worker: Worker,
+    built: BuiltModel,
+    inputs: Sequence[PreparedInput],
+    out: Path,
+    *,
+    model: ModelRecord | None = None,
+    fast: bool | None = None,
+    force: bool = False,
+    notes: Sequence[str] = (),
+) -> Simulation:
     """Runs the toolkit's accuracy_analysis and writes `out/golden` and `out/simulator`.
 
     fast: every tensor is written once, by the worker, straight into the runs; otherwise the toolkit writes its own
     snapshot (text copies and all), which is then imported. None takes the fast way where the toolkit's version has it.
     Both give the same bytes; only the fast way keeps tensors apart whose names differ in `/ : . ;` alone. `model` is
-    recorded in the manifests. Raises ToolkitError as the worker does, UsageError when a run exists and not `force`.
+    recorded in the manifests, `notes` among their warnings. Raises ToolkitError as the worker does, UsageError when a
+    run exists and not `force`.
     """
     use_fast = worker.has_fast_snapshot if fast is None else fast
     if use_fast and not worker.has_fast_snapshot:
-        raise ToolkitError(f"rknn-toolkit2 {worker.toolkit_version}: its snapshot writer is not one rkparity knows",
-                           hint="use --snapshot toolkit")
+        raise ToolkitError(
+            f"rknn-toolkit2 {worker.toolkit_version}: its snapshot writer is not one rkparity knows",
+            hint="use --snapshot toolkit",
+        )
     folder = worker.scratch / "analysis"
     shutil.rmtree(folder, ignore_errors=True)
     log_start = worker.log.stat().st_size
     try:
-        with RunWriter(out / GOLDEN_NAME, force=force) as golden, RunWriter(out / SIMULATOR_NAME, force=force) as simulator:
+        with RunWriter(out / GOLDEN_NAME, force=force) as golden, RunWriter(
+            out / SIMULATOR_NAME, force=force
+        ) as simulator:
             tensors_of = [writer.folder / "tensors" for writer in (golden, simulator)]
             for path in tensors_of if use_fast else []:
                 path.mkdir()
-            rows = worker.analyse(built.model_id, [item.feed for item in inputs], golden=tensors_of[0],
-                                  simulator=tensors_of[1], folder=folder, fast=use_fast)
-            warnings = [note for item in inputs for note in item.notes]
+            rows = worker.analyse(
+                built.model_id,
+                [item.feed for item in inputs],
+                golden=tensors_of[0],
+                simulator=tensors_of[1],
+                folder=folder,
+                fast=use_fast,
+            )
+            warnings = [*notes, *(note for item in inputs for note in item.notes)]
             if rows is None:
                 records = _import_tensors(folder, built, golden, simulator, warnings)
             else:
                 records = _recorded(rows, read_table(folder / TABLE_NAME), built, warnings)
             log = built.log + worker.log_since(log_start)
-            for writer, engine, tensors in ((golden, Engine.GOLDEN, records[0]), (simulator, Engine.SIMULATOR, records[1])):
-                _finish(writer, engine, tensors, built, inputs, model, "fast" if use_fast else "toolkit", warnings,
-                        {"toolkit.log": log, TABLE_NAME: (folder / TABLE_NAME).read_text(encoding="utf-8")})
+            for writer, engine, tensors in (
+                (golden, Engine.GOLDEN, records[0]),
+                (simulator, Engine.SIMULATOR, records[1]),
+            ):
+                _finish(
+                    writer,
+                    engine,
+                    tensors,
+                    built,
+                    inputs,
+                    model,
+                    "fast" if use_fast else "toolkit",
+                    warnings,
+                    {"toolkit.log": log, TABLE_NAME: (folder / TABLE_NAME).read_text(encoding="utf-8")},
+                )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Simulation(RunReader.open(out / GOLDEN_NAME), RunReader.open(out / SIMULATOR_NAME))
 
 
-def _recorded(rows: Sequence[SimulatedTensor], table: Sequence[PrintedRow], built: BuiltModel,
-              warnings: list[str]) -> tuple[list[TensorRecord], list[TensorRecord]]:
+def _recorded(
+    rows: Sequence[SimulatedTensor], table: Sequence[PrintedRow], built: BuiltModel, warnings: list[str]
+) -> tuple[list[TensorRecord], list[TensorRecord]]:
     printed = {row.name: row for row in table}
     golden, simulator = [], []
     for order, row in enumerate(rows):
@@ -89,13 +122,26 @@ def _recorded(rows: Sequence[SimulatedTensor], table: Sequence[PrintedRow], buil
         file = f"tensors/{row.file}"
         golden.append(TensorRecord(row.name, file, row.golden[0], row.golden[1], order, op_type, role))
         scale, zero_point = _quantization(row.name, built)
-        simulator.append(TensorRecord(row.name, file, row.simulator[0], row.simulator[1], order, op_type, role, scale,
-                                      zero_point, FUSED_REASON if entry is not None and entry.is_blank else ""))
+        simulator.append(
+            TensorRecord(
+                row.name,
+                file,
+                row.simulator[0],
+                row.simulator[1],
+                order,
+                op_type,
+                role,
+                scale,
+                zero_point,
+                FUSED_REASON if entry is not None and entry.is_blank else "",
+            )
+        )
     return golden, simulator
 
 
-def _import_tensors(folder: Path, built: BuiltModel, golden: RunWriter, simulator: RunWriter,
-                    warnings: list[str]) -> tuple[list[TensorRecord], list[TensorRecord]]:
+def _import_tensors(
+    folder: Path, built: BuiltModel, golden: RunWriter, simulator: RunWriter, warnings: list[str]
+) -> tuple[list[TensorRecord], list[TensorRecord]]:
     snapshot = open_snapshot(folder, outputs=built.outputs)
     warnings.extend(snapshot.warnings)
     records: list[list[TensorRecord]] = []
@@ -103,32 +149,53 @@ def _import_tensors(folder: Path, built: BuiltModel, golden: RunWriter, simulato
         kept = []
         for record in reader.manifest.tensors:
             scale, zero_point = _quantization(record.name, built) if writer is simulator else ((), ())
-            kept.append(writer.add_tensor(record.name, reader.tensor(record), order=record.order, op_type=record.op_type,
-                                          role=record.role, scale=scale, zero_point=zero_point,
-                                          not_comparable=record.not_comparable))
+            kept.append(
+                writer.add_tensor(
+                    record.name,
+                    reader.tensor(record),
+                    order=record.order,
+                    op_type=record.op_type,
+                    role=record.role,
+                    scale=scale,
+                    zero_point=zero_point,
+                    not_comparable=record.not_comparable,
+                )
+            )
         records.append(kept)
     return records[0], records[1]
 
 
-def _finish(writer: RunWriter, engine: Engine, tensors: Sequence[TensorRecord], built: BuiltModel,
-            inputs: Sequence[PreparedInput], model: ModelRecord | None, snapshot: str, warnings: Sequence[str],
-            logs: dict[str, str]) -> None:
+def _finish(
+    writer: RunWriter,
+    engine: Engine,
+    tensors: Sequence[TensorRecord],
+    built: BuiltModel,
+    inputs: Sequence[PreparedInput],
+    model: ModelRecord | None,
+    snapshot: str,
+    warnings: Sequence[str],
+    logs: dict[str, str],
+) -> None:
     folder = writer.folder / "logs"
     folder.mkdir()
     for name, text in logs.items():
         (folder / name).write_text(text, encoding="utf-8")
     settings: dict[str, Any] = {"build": built.spec.to_json(), "snapshot": snapshot}
-    writer.finish(Manifest(
-        engine=engine,
-        precision=Precision.FLOAT32 if engine is Engine.GOLDEN else built.precision,
-        model=model or ModelRecord(Path(built.spec.model).name, built.rknn_sha256, built.spec.target_platform),
-        inputs=tuple(writer.add_input(item.name, item.raw, layout=item.layout, form=InputForm.RAW) for item in inputs),
-        tensors=tuple(tensors),
-        versions={"rkparity": __version__, "toolkit": built.toolkit_version},
-        settings=settings,
-        logs=tuple(f"logs/{name}" for name in logs),
-        warnings=tuple(warnings),
-    ))
+    writer.finish(
+        Manifest(
+            engine=engine,
+            precision=Precision.FLOAT32 if engine is Engine.GOLDEN else built.precision,
+            model=model or ModelRecord(Path(built.spec.model).name, built.rknn_sha256, built.spec.target_platform),
+            inputs=tuple(
+                writer.add_input(item.name, item.raw, layout=item.layout, form=InputForm.RAW) for item in inputs
+            ),
+            tensors=tuple(tensors),
+            versions={"rkparity": __version__, "toolkit": built.toolkit_version},
+            settings=settings,
+            logs=tuple(f"logs/{name}" for name in logs),
+            warnings=tuple(warnings),
+        )
+    )
 
 
 def _role(name: str, op_type: str, built: BuiltModel) -> Role:

@@ -71,8 +71,10 @@ def open_snapshot(path: Path, *, model: Model | None = None, outputs: Sequence[s
     there is no model. Raises UsageError when `path` is no snapshot, DataError when a table or tensor is damaged.
     """
     if not is_snapshot(path):
-        raise UsageError(f"{path}: is no toolkit snapshot: it has neither golden/npy nor simulator/npy",
-                         hint="give the output_dir of accuracy_analysis, made with rknn-toolkit2 1.4 or later")
+        raise UsageError(
+            f"{path}: is no toolkit snapshot: it has neither golden/npy nor simulator/npy",
+            hint="give the output_dir of accuracy_analysis, made with rknn-toolkit2 1.4 or later",
+        )
     warnings: list[str] = []
     printed = read_table(path / TABLE_NAME) if (path / TABLE_NAME).is_file() else ()
     if not printed:
@@ -108,13 +110,23 @@ def _entries(path: Path, printed: Sequence[PrintedRow], warnings: list[str]) -> 
         if row is None and printed:
             warnings.append(f"{path}: {name!r} is in {MAP_NAME} and not in {TABLE_NAME}")
         overwritten_by = last[stem] if last[stem] != name else ""
-        entries.append(_Entry(name, stem, index, row.op_type if row else "", bool(row and row.op_type and row.is_blank),
-                              overwritten_by, False))
+        entries.append(
+            _Entry(
+                name,
+                stem,
+                index,
+                row.op_type if row else "",
+                bool(row and row.op_type and row.is_blank),
+                overwritten_by,
+                False,
+            )
+        )
     return entries
 
 
-def _run(path: Path, engine: Engine, entries: Sequence[_Entry], model: Model | None, outputs: set[str],
-         warnings: list[str]) -> RunReader:
+def _run(
+    path: Path, engine: Engine, entries: Sequence[_Entry], model: Model | None, outputs: set[str], warnings: list[str]
+) -> RunReader:
     tensors = []
     is_quantized = any(_QUANTIZED_NAME.fullmatch(entry.name) or entry.is_fused for entry in entries)
     by_name = {} if model is None else {tensor.name: tensor for tensor in model.tensors}
@@ -126,25 +138,62 @@ def _run(path: Path, engine: Engine, entries: Sequence[_Entry], model: Model | N
         dtype, shape = _kind(path / relative)
         known = by_name.get(entry.name) if engine is Engine.SIMULATOR else None
         role = Role.INPUT if entry.op_type == "Input" else Role.OUTPUT if entry.name in outputs else Role.LAYER
-        tensors.append(TensorRecord(entry.name, relative, dtype, shape, entry.order, entry.op_type, role,
-                                    known.scale if known else (), known.zero_point if known else (),
-                                    _reason(entry, engine), entry.is_sanitized))
+        tensors.append(
+            TensorRecord(
+                entry.name,
+                relative,
+                dtype,
+                shape,
+                entry.order,
+                entry.op_type,
+                role,
+                known.scale if known else (),
+                known.zero_point if known else (),
+                _reason(entry, engine),
+                entry.is_sanitized,
+            )
+        )
     if not tensors:
-        raise DataError(f"{path}: has no tensors of the {engine.value} run",
-                        hint="accuracy_analysis was interrupted, or the npy folder was removed")
-    inputs = tuple(InputRecord(record.name, record.file, None, record.dtype, record.shape,
-                               "NCHW" if len(record.shape) == 4 else "UNDEFINED", InputForm.NORMALIZED)
-                   for record in tensors if record.role is Role.INPUT)
-    precision = Precision.FLOAT32 if engine is Engine.GOLDEN else (
-        Precision.QUANTIZED if is_quantized else Precision.FP16)
-    return RunReader(path, Manifest(engine, precision, _model_record(path, model), inputs, tuple(tensors),
-                                    settings={"snapshot": str(path)}, warnings=tuple(warnings)))
+        raise DataError(
+            f"{path}: has no tensors of the {engine.value} run",
+            hint="accuracy_analysis was interrupted, or the npy folder was removed",
+        )
+    inputs = tuple(
+        InputRecord(
+            record.name,
+            record.file,
+            None,
+            record.dtype,
+            record.shape,
+            "NCHW" if len(record.shape) == 4 else "UNDEFINED",
+            InputForm.NORMALIZED,
+        )
+        for record in tensors
+        if record.role is Role.INPUT
+    )
+    precision = (
+        Precision.FLOAT32 if engine is Engine.GOLDEN else (Precision.QUANTIZED if is_quantized else Precision.FP16)
+    )
+    return RunReader(
+        path,
+        Manifest(
+            engine,
+            precision,
+            _model_record(path, model),
+            inputs,
+            tuple(tensors),
+            settings={"snapshot": str(path)},
+            warnings=tuple(warnings),
+        ),
+    )
 
 
 def _reason(entry: _Entry, engine: Engine) -> str:
     if entry.overwritten_by:
-        return (f"its file {entry.stem}.npy was overwritten by tensor {entry.overwritten_by!r}: the toolkit writes both "
-                "under the same name")
+        return (
+            f"its file {entry.stem}.npy was overwritten by tensor {entry.overwritten_by!r}: the toolkit writes both "
+            "under the same name"
+        )
     return FUSED_REASON if entry.is_fused and engine is Engine.SIMULATOR else ""
 
 
@@ -160,13 +209,25 @@ def _runtime(path: Path, model: Model | None, warnings: list[str]) -> RunReader 
             warnings.append(f"{file}: is left out: {error.message}")
     roles: Mapping[bool, Role] = {True: Role.INPUT, False: Role.LAYER}
     tensors = tuple(
-        TensorRecord(name.tensor, f"runtime/npy/{name.raw}", *_kind(folder / name.raw), name.index, name.op_type,
-                     Role.OUTPUT if name.is_output else roles[name.is_input], name_is_sanitized=True)
-        for name in names)
+        TensorRecord(
+            name.tensor,
+            f"runtime/npy/{name.raw}",
+            *_kind(folder / name.raw),
+            name.index,
+            name.op_type,
+            Role.OUTPUT if name.is_output else roles[name.is_input],
+            name_is_sanitized=True,
+        )
+        for name in names
+    )
     if not tensors:
         return None
-    return RunReader(path, Manifest(Engine.BOARD, Precision.FP16, _model_record(path, model), (), tensors,
-                                    settings={"snapshot": str(path)}))
+    return RunReader(
+        path,
+        Manifest(
+            Engine.BOARD, Precision.FP16, _model_record(path, model), (), tensors, settings={"snapshot": str(path)}
+        ),
+    )
 
 
 def _model_record(path: Path, model: Model | None) -> ModelRecord:

@@ -1,9 +1,9 @@
 """The two text tables of a toolkit snapshot: `error_analysis.txt` and `map_name_to_file.txt`, of every version.
 
 What the versions print (evidence toolkit/*/snapshot of 2.5.0 and public reports of the others): rows
-`[OpType] name` and one `cos | euc` cell per column; 2.5.0 with five decimals each, so that a wide value runs into the next
-cell; up to 2.3.2 the euclidean distance is cut to six characters and loses its exponent; 1.4 has no `[OpType]` and only
-cosines. A blank cell means the toolkit compared nothing there.
+`[OpType] name` and one `cos | euc` cell per column; 2.5.0 with five decimals each, so that a wide value runs into the
+next cell; up to 2.3.2 the euclidean distance is cut to six characters and loses its exponent; 1.4 has no `[OpType]`
+and only cosines. A blank cell means the toolkit compared nothing there.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class PrintedRow:
 
     @property
     def is_blank(self) -> bool:
-        """Whether the toolkit compared nothing of the simulator here: fused into the next operator before quantisation."""
+        """Whether the toolkit compared nothing here: fused into the next operator before quantisation."""
         return self.entire is None and self.single is None
 
 
@@ -103,8 +103,8 @@ def parse_row(line: str, runtime_column: int | None = None) -> PrintedRow | None
 def read_name_map(path: Path) -> tuple[MappedName, ...]:
     """The pairs of a `map_name_to_file.txt` in its order; DataError for a line that is no pair.
 
-    Columns are padded and names may hold spaces, so the line is cut where the rule that makes the file's name out of the
-    tensor's holds.
+    Columns are padded and names may hold spaces, so the line is cut where the rule that makes the file's name out of
+    the tensor's holds.
     """
     pairs = []
     in_body = False

@@ -30,13 +30,21 @@ class Framework(str, enum.Enum):
         """The framework a model file's suffix stands for; UsageError when it stands for none."""
         framework = _SUFFIXES.get(model.suffix.lower())
         if framework is None:
-            raise UsageError(f"{model}: cannot tell the framework from the suffix {model.suffix!r}",
-                             hint="give --framework " + "|".join(item.value for item in cls))
+            raise UsageError(
+                f"{model}: cannot tell the framework from the suffix {model.suffix!r}",
+                hint="give --framework " + "|".join(item.value for item in cls),
+            )
         return framework
 
 
-_SUFFIXES = {".onnx": Framework.ONNX, ".tflite": Framework.TFLITE, ".pb": Framework.TENSORFLOW,
-             ".prototxt": Framework.CAFFE, ".cfg": Framework.DARKNET, ".pt": Framework.PYTORCH}
+_SUFFIXES = {
+    ".onnx": Framework.ONNX,
+    ".tflite": Framework.TFLITE,
+    ".pb": Framework.TENSORFLOW,
+    ".prototxt": Framework.CAFFE,
+    ".cfg": Framework.DARKNET,
+    ".pt": Framework.PYTORCH,
+}
 _WEIGHTS_NEEDED = {Framework.DARKNET: ".weights file"}
 
 
@@ -78,32 +86,48 @@ class BuildSpec:
         if self.weights is not None:
             _existing(self.weights, "weights")
         elif self.framework in _WEIGHTS_NEEDED:
-            raise UsageError(f"{self.model}: {self.framework.value} needs a {_WEIGHTS_NEEDED[self.framework]}",
-                             hint="give it with --weights")
+            raise UsageError(
+                f"{self.model}: {self.framework.value} needs a {_WEIGHTS_NEEDED[self.framework]}",
+                hint="give it with --weights",
+            )
         for index, values in enumerate(self.std_values):
             if any(value == 0 or not math.isfinite(value) for value in values):
-                raise UsageError(f"std_values[{index}] is {list(values)}: every value must be a number other than 0",
-                                 hint="use 1 for an input that is not scaled")
+                raise UsageError(
+                    f"std_values[{index}] is {list(values)}: every value must be a number other than 0",
+                    hint="use 1 for an input that is not scaled",
+                )
         for index, values in enumerate(self.mean_values):
             if not all(math.isfinite(value) for value in values):
                 raise UsageError(f"mean_values[{index}] is {list(values)}: every value must be a finite number")
-        if self.mean_values and self.std_values and [len(item) for item in self.mean_values] != [
-            len(item) for item in self.std_values
-        ]:
-            raise UsageError(f"mean_values {_lists(self.mean_values)} and std_values {_lists(self.std_values)} differ in length",
-                             hint="give one list per input and one number per channel in both")
+        if (
+            self.mean_values
+            and self.std_values
+            and [len(item) for item in self.mean_values] != [len(item) for item in self.std_values]
+        ):
+            raise UsageError(
+                f"mean_values {_lists(self.mean_values)} and std_values {_lists(self.std_values)} differ in length",
+                hint="give one list per input and one number per channel in both",
+            )
         if self.do_quantization:
             if self.dataset is None:
-                raise UsageError("quantisation needs calibration data and no dataset is given",
-                                 hint="give --dataset FILE (one sample a line), or --fp16")
+                raise UsageError(
+                    "quantisation needs calibration data and no dataset is given",
+                    hint="give --dataset FILE (one sample a line), or --fp16",
+                )
             _existing(self.dataset, "dataset")
 
     def resolved(self, base: Path) -> BuildSpec:
         """The same with paths made absolute; relative ones are relative to `base`."""
+
         def absolute(path: str | None) -> str | None:
             return None if path is None else str((base / path).resolve())
-        return replace(self, model=str((base / self.model).resolve()), weights=absolute(self.weights),
-                       dataset=absolute(self.dataset))
+
+        return replace(
+            self,
+            model=str((base / self.model).resolve()),
+            weights=absolute(self.weights),
+            dataset=absolute(self.dataset),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON values."""
@@ -128,7 +152,7 @@ class BuildSpec:
 
     @classmethod
     def from_json(cls, value: object, *, source: str) -> BuildSpec:
-        """Reads the record; ConfigError names `source`, the field and the value. Only framework and model must be there."""
+        """Reads the record; ConfigError names `source`, field and value. Only framework and model are required."""
         if not isinstance(value, dict):
             raise ConfigError(f"{source}: must be a JSON object, not {type(value).__name__}")
         known = {item.name for item in fields(cls)}
@@ -144,12 +168,16 @@ class BuildSpec:
             model=reader.text("model"),
             weights=reader.optional("weights", str, "a path or null"),
             inputs=tuple(reader.texts("inputs")),
-            input_size_list=tuple(tuple(int(dim) for dim in shape) for shape in reader.number_lists("input_size_list", int)),
+            input_size_list=tuple(
+                tuple(int(dim) for dim in shape) for shape in reader.number_lists("input_size_list", int)
+            ),
             outputs=tuple(reader.texts("outputs")),
-            mean_values=tuple(tuple(float(item) for item in values)
-                              for values in reader.number_lists("mean_values", (int, float))),
-            std_values=tuple(tuple(float(item) for item in values)
-                             for values in reader.number_lists("std_values", (int, float))),
+            mean_values=tuple(
+                tuple(float(item) for item in values) for values in reader.number_lists("mean_values", (int, float))
+            ),
+            std_values=tuple(
+                tuple(float(item) for item in values) for values in reader.number_lists("std_values", (int, float))
+            ),
             quant_img_RGB2BGR=bool(reader.optional("quant_img_RGB2BGR", bool, "true or false") or False),
             target_platform=reader.optional("target_platform", str, "a chip's name") or "rk3588",
             do_quantization=bool(reader.optional("do_quantization", bool, "true or false") or False),

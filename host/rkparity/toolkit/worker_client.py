@@ -46,10 +46,10 @@ class SimulatedTensor:
 class Worker:
     """One worker process; a context manager. Safe to use from several threads, jobs queue.
 
-    `python` is the toolkit's interpreter (see `find_toolkit_python`). `scratch` is its working directory: a temporary one,
-    removed at the end, when none is given. `timeout_s` is for one job. Every method raises ToolkitError with the toolkit's
-    own last line when it refuses, dies or hangs; after the last two all further calls raise. The toolkit's whole output
-    is in `log`, which outlives the worker when a job failed.
+    `python` is the toolkit's interpreter (see `find_toolkit_python`). `scratch` is its working directory: a temporary
+    one, removed at the end, when none is given. `timeout_s` is for one job. Every method raises ToolkitError with the
+    toolkit's own last line when it refuses, dies or hangs; after the last two all further calls raise. The toolkit's
+    whole output is in `log`, which outlives the worker when a job failed.
     """
 
     def __init__(self, python: Path, *, scratch: Path | None = None, timeout_s: float = 1800.0) -> None:
@@ -69,8 +69,10 @@ class Worker:
             if hasattr(self, "_process"):
                 self._process.close()
             self._remove_scratch()
-            raise ToolkitError(f"{python}: cannot run rknn-toolkit2: {error.message}",
-                               hint=f"make its environment with `rkparity setup-toolkit`; {error.hint}") from error
+            raise ToolkitError(
+                f"{python}: cannot run rknn-toolkit2: {error.message}",
+                hint=f"make its environment with `rkparity setup-toolkit`; {error.hint}",
+            ) from error
         self._failed = False
         self.toolkit_version = str(hello["toolkit_version"])
         self.has_fast_snapshot = bool(hello["fast_snapshot"])
@@ -78,7 +80,9 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -101,32 +105,54 @@ class Worker:
         if spec.do_quantization and spec.dataset is not None:
             dataset = prepare_dataset(Path(spec.dataset), self._folder("calibration"))
         part = None if export is None else self._folder("export").with_suffix(".rknn")
-        answer = self._ask("build", spec=spec.to_json(), dataset=None if dataset is None else str(dataset),
-                           export=None if part is None else str(part))
+        answer = self._ask(
+            "build",
+            spec=spec.to_json(),
+            dataset=None if dataset is None else str(dataset),
+            export=None if part is None else str(part),
+        )
         sha256 = None
         if part is not None and export is not None:
             if not part.is_file():
-                raise ToolkitError(f"rknn-toolkit2 export_rknn: wrote no file for {export}", hint=f"what it printed: {self.log}")
+                raise ToolkitError(
+                    f"rknn-toolkit2 export_rknn: wrote no file for {export}", hint=f"what it printed: {self.log}"
+                )
             sha256 = _install(part, export)
-        return built_model_from_answer(answer, spec=spec, toolkit_version=self.toolkit_version, rknn=export,
-                                       rknn_sha256=sha256, log=self._process.log_since(start))
+        return built_model_from_answer(
+            answer,
+            spec=spec,
+            toolkit_version=self.toolkit_version,
+            rknn=export,
+            rknn_sha256=sha256,
+            log=self._process.log_since(start),
+        )
 
-    def infer(self, model_id: int, inputs: Sequence[NDArray[Any]], data_format: Sequence[str] | None = None) -> list[NDArray[Any]]:
+    def infer(
+        self, model_id: int, inputs: Sequence[NDArray[Any]], data_format: Sequence[str] | None = None
+    ) -> list[NDArray[Any]]:
         """The simulator's outputs for inputs as a user gives them, before mean and std.
 
         `data_format` is "nhwc" or "nchw" per input; the toolkit's default is nhwc for 4-D.
         """
         with self._exchange(inputs) as (files, folder):
-            outputs = self._ask("infer", model_id=model_id, inputs=files,
-                                data_format=None if data_format is None else list(data_format), folder=str(folder))
+            outputs = self._ask(
+                "infer",
+                model_id=model_id,
+                inputs=files,
+                data_format=None if data_format is None else list(data_format),
+                folder=str(folder),
+            )
             return [_mapped(folder / file) for file in outputs]
 
-    def layers(self, model_id: int, inputs: Sequence[NDArray[Any]], *, names: Sequence[str] | None = None) -> LayerValues:
+    def layers(
+        self, model_id: int, inputs: Sequence[NDArray[Any]], *, names: Sequence[str] | None = None
+    ) -> LayerValues:
         """Runs the simulator from the values the graph's inputs hold, and gives every layer's tensor.
 
-        `inputs` are float32 (or the graph's integer type) in the graph's shape, AFTER mean and std: for a quantised model
-        (q - zero_point) * scale of the input, for FP16 the values as float32. They enter the graph bit for bit. `names`
-        limits which tensors are given. Arrays are mapped files without a name: they vanish with the last reference.
+        `inputs` are float32 (or the graph's integer type) in the graph's shape, AFTER mean and std: for a quantised
+        model (q - zero_point) * scale of the input, for FP16 the values as float32. They enter the graph bit for bit.
+        `names` limits which tensors are given. Arrays are mapped files without a name: they vanish with the last
+        reference.
         """
         return self._run_graph(model_id, inputs, names, True)
 
@@ -134,34 +160,62 @@ class Worker:
         """The same as `layers` without the layers, at the speed of the toolkit's own inference."""
         return list(self._run_graph(model_id, inputs, None, False).outputs)
 
-    def _run_graph(self, model_id: int, inputs: Sequence[NDArray[Any]], names: Sequence[str] | None,
-                   want_layers: bool) -> LayerValues:
+    def _run_graph(
+        self, model_id: int, inputs: Sequence[NDArray[Any]], names: Sequence[str] | None, want_layers: bool
+    ) -> LayerValues:
         with self._exchange(inputs) as (files, folder):
-            answer = self._ask("layers", model_id=model_id, inputs=files, names=None if names is None else list(names),
-                               want_layers=want_layers, folder=str(folder))
-            return LayerValues(tuple(_mapped(folder / file) for file in answer["outputs"]),
-                               {row["name"]: _mapped(folder / row["file"]) for row in answer["layers"]})
+            answer = self._ask(
+                "layers",
+                model_id=model_id,
+                inputs=files,
+                names=None if names is None else list(names),
+                want_layers=want_layers,
+                folder=str(folder),
+            )
+            return LayerValues(
+                tuple(_mapped(folder / file) for file in answer["outputs"]),
+                {row["name"]: _mapped(folder / row["file"]) for row in answer["layers"]},
+            )
 
-    def read_picture(self, path: Path, *, channels: int, height: int, width: int, resize: bool, bgr: bool,
-                     out: Path) -> dict[str, Any]:
-        """Reads a picture with the toolkit's own OpenCV into `out`, uint8 (1, height, width, channels), RGB unless `bgr`."""
-        result: dict[str, Any] = self._ask("picture", path=str(path.resolve()), channels=channels, height=height, width=width,
-                                           resize=resize, bgr=bgr, file=str(out))
+    def read_picture(
+        self, path: Path, *, channels: int, height: int, width: int, resize: bool, bgr: bool, out: Path
+    ) -> dict[str, Any]:
+        """Reads a picture with the toolkit's OpenCV into `out`: uint8 (1, height, width, channels), RGB or BGR."""
+        result: dict[str, Any] = self._ask(
+            "picture",
+            path=str(path.resolve()),
+            channels=channels,
+            height=height,
+            width=width,
+            resize=resize,
+            bgr=bgr,
+            file=str(out.resolve()),
+        )
         return result
 
-    def analyse(self, model_id: int, inputs: Sequence[Path], *, golden: Path, simulator: Path, folder: Path,
-                fast: bool) -> tuple[SimulatedTensor, ...] | None:
+    def analyse(
+        self, model_id: int, inputs: Sequence[Path], *, golden: Path, simulator: Path, folder: Path, fast: bool
+    ) -> tuple[SimulatedTensor, ...] | None:
         """The toolkit's accuracy_analysis, its tables into `folder`.
 
         fast: each tensor is written once, straight into the folders `golden` and `simulator`, and listed in the answer.
         Otherwise the toolkit writes its whole snapshot into `folder` and the answer is None.
         """
-        answer = self._ask("simulate", model_id=model_id, inputs=[str(path) for path in inputs], golden=str(golden),
-                           simulator=str(simulator), folder=str(folder), fast=fast)
+        answer = self._ask(
+            "simulate",
+            model_id=model_id,
+            inputs=[str(path.resolve()) for path in inputs],
+            golden=str(golden.resolve()),
+            simulator=str(simulator.resolve()),
+            folder=str(folder.resolve()),
+            fast=fast,
+        )
         if answer["rows"] is None:
             return None
-        return tuple(SimulatedTensor(row["name"], row["file"], _kind(row["golden"]), _kind(row["simulator"]))
-                     for row in answer["rows"])
+        return tuple(
+            SimulatedTensor(row["name"], row["file"], _kind(row["golden"]), _kind(row["simulator"]))
+            for row in answer["rows"]
+        )
 
     def release(self, model_id: int) -> None:
         """Frees a model."""

@@ -1,8 +1,13 @@
-"""A stand-in for PyTorch, just large enough for rknn-toolkit2 to load, build and simulate models that are not PyTorch's.
+"""A stand-in for PyTorch, just large enough for rknn-toolkit2 to work on models that are not PyTorch's.
 
-rknn-toolkit2 imports torch at start and asks for 5 GB of it; from all of it the other frameworks' paths touch three names.
-Anything else is refused by name, so a missing PyTorch is never mistaken for a fault of the model. Written by rkparity.
+rknn-toolkit2 imports torch at start and asks for 5 GB of it; from all of it the other frameworks' paths touch three
+names. Anything else is refused by name, so a missing PyTorch is never mistaken for a fault of the model. Written by
+rkparity.
 """
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
 
 __version__ = "0.0.0+rkparity.standin"
 
@@ -15,34 +20,34 @@ _HINT = (
 class Module:
     """What `torch.nn.Module` is subclassed from; making one is refused."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError("torch.nn.Module: " + _HINT)
 
 
 class Tensor:
     """What isinstance checks compare with; nothing is one."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError("torch.Tensor: " + _HINT)
 
 
 class no_grad:
     """Decorator and context manager that does nothing, since nothing here has a gradient."""
 
-    def __call__(self, function):
+    def __call__(self, function: Any) -> Any:
         return function
 
-    def __enter__(self):
-        return self
+    def __enter__(self) -> None:
+        return None
 
-    def __exit__(self, kind, error, trace):
-        return False
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        return None
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> NoReturn:
     if name.startswith("__") and name.endswith("__"):
         raise AttributeError(name)
-    raise AttributeError("torch.{}: {}".format(name, _HINT))
+    raise AttributeError(f"torch.{name}: {_HINT}")
 
 
-from torch import nn  # noqa: E402, F401  `import torch` makes `torch.nn` usable in the real package too
+from torch import nn  # noqa: E402, F401  `import torch` alone makes `torch.nn` usable in the real package too

@@ -1,1 +1,1 @@
-"""The worker process: answers jobs, one JSON object a line, with rknn-toolkit2. Python 3.8 or later, numpy and rknn only."""
+"""The worker process: answers jobs, one JSON object a line. Python 3.8 or later, numpy and rknn only."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .loop import serve
+from rkparity_toolkit_worker.loop import serve
 
 if __name__ == "__main__":
     sys.exit(serve(int(sys.argv[1])))

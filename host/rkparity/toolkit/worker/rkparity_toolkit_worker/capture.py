@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ GET_INPUTS_LEADING = ["self", "inputs", "inputs_pass_through", "s_layout", "i", 
 INFER_LEADING = ["self", "sess", "feature_map"]
 
 
-def _parameters(function: Any) -> List[str]:
+def _parameters(function: Any) -> list[str]:
     try:
         return list(inspect.signature(function).parameters)
     except (TypeError, ValueError):
@@ -50,10 +50,12 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 @contextmanager
-def graph_inputs(simulator: Any, values: Dict[str, Any]) -> Iterator[None]:
-    """Inside the block the graph starts from `values` (name to array), as they are: no layout change, no mean and std."""
-    def get_inputs(self: Any, inputs: Any, inputs_pass_through: Any, s_layout: Any, i: Any, inp_name: str,
-                   *rest: Any, **more: Any) -> Any:
+def graph_inputs(simulator: Any, values: dict[str, Any]) -> Iterator[None]:
+    """Inside the block the graph starts from `values` (name to array) as they are: no layout change, mean or std."""
+
+    def get_inputs(
+        self: Any, inputs: Any, inputs_pass_through: Any, s_layout: Any, i: Any, inp_name: str, *rest: Any, **more: Any
+    ) -> Any:
         return values[inp_name]
 
     with replaced(simulator.Simulator, "_get_inputs", get_inputs):
@@ -65,7 +67,7 @@ def layer_values(simulator: Any, keep: Callable[[str, Any], None]) -> Iterator[N
     """Inside the block `keep(tensor name, array)` is called for each tensor the moment the simulator has it."""
     original = simulator.Simulator._infer_by_sess
 
-    def infer(self: Any, sess: Any, feature_map: Dict[str, Any], *rest: Any, **more: Any) -> Any:
+    def infer(self: Any, sess: Any, feature_map: dict[str, Any], *rest: Any, **more: Any) -> Any:
         before = set(feature_map)
         result = original(self, sess, feature_map, *rest, **more)
         for name in feature_map:
@@ -85,12 +87,18 @@ class SnapshotWriter:
     """
 
     def __init__(self, golden: Path, simulator: Path) -> None:
-        self.folders: Sequence[Tuple[str, Path]] = (("golden", golden), ("simulator", simulator))
-        self.rows: List[Dict[str, Any]] = []
+        self.folders: Sequence[tuple[str, Path]] = (("golden", golden), ("simulator", simulator))
+        self.rows: list[dict[str, Any]] = []
 
-    def __call__(self, output_dir: Any, name: str, f_feature_map: Dict[str, Any], fake_feature_map: Dict[str, Any],
-                 dump_order_list: Optional[List[Any]]) -> None:
-        row: Dict[str, Any] = {"name": name, "file": "{:04d}.npy".format(len(self.rows))}
+    def __call__(
+        self,
+        output_dir: Any,
+        name: str,
+        f_feature_map: dict[str, Any],
+        fake_feature_map: dict[str, Any],
+        dump_order_list: list[Any] | None,
+    ) -> None:
+        row: dict[str, Any] = {"name": name, "file": f"{len(self.rows):04d}.npy"}
         for (kind, folder), values in zip(self.folders, (f_feature_map, fake_feature_map)):
             array = np.asarray(values[name])
             save(folder / row["file"], array)
@@ -101,5 +109,6 @@ class SnapshotWriter:
 def save(path: Path, array: Any) -> None:
     """Writes one npy in C order; a scalar stays a scalar."""
     with path.open("wb") as file:
-        np.lib.format.write_array(file, array if array.flags.c_contiguous else array.copy(order="C"), version=(1, 0),
-                                  allow_pickle=False)
+        np.lib.format.write_array(
+            file, array if array.flags.c_contiguous else array.copy(order="C"), version=(1, 0), allow_pickle=False
+        )

@@ -1,11 +1,10 @@
-"""One form for the toolkit's four ways of failing: it raises, returns -1, returns None, or (seen by the parent) dies."""
+"""One form for the toolkit's ways of failing: it raises, returns -1 or returns None (the parent sees it die)."""
 
 from __future__ import annotations
 
 import traceback
-from typing import Any, Callable, Dict, Optional, Type
-
 from types import TracebackType
+from typing import Any, Callable
 
 
 class JobFailed(Exception):
@@ -17,7 +16,7 @@ class JobFailed(Exception):
         self.call = call
         self.message = message
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The failure as plain JSON values."""
         return {"kind": self.kind, "call": self.call, "message": self.message}
 
@@ -31,10 +30,11 @@ class ToolkitCall:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
-                 trace: Optional[TracebackType]) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if not isinstance(error, (Exception, SystemExit)) or isinstance(error, JobFailed):
-            return False
+            return
         traceback.print_exception(type(error), error, trace)
         raise JobFailed("raised", self.call, last_line(str(error)) or type(error).__name__) from None
 
@@ -45,11 +45,12 @@ def call_toolkit(call: str, function: Callable[..., Any], *args: Any, **kwargs: 
     with ToolkitCall(call):
         result = function(*args, **kwargs)
     if isinstance(result, int) and not isinstance(result, bool) and result != 0:
-        raise JobFailed("code", call, "returned {}".format(result))
+        raise JobFailed("code", call, f"returned {result}")
     return result
 
 
 def last_line(text: str) -> str:
     """The last line that says something: rknn-toolkit2 raises ValueError with a whole traceback as its text."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    last = lines[-1] if lines else ""
+    return last[len("ValueError: ") :] if last.startswith("ValueError: ") else last

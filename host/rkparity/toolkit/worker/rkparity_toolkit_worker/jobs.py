@@ -3,36 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable
 
 import numpy as np
-
 import rknn.api.simulator as simulator_module
 from rknn.api import RKNN
 
-from .capture import SnapshotWriter, graph_inputs, layer_tap_works, layer_values, replaced, save, snapshot_tap_works
-from .failures import JobFailed, ToolkitCall, call_toolkit
-from .pictures import read_picture
+from rkparity_toolkit_worker.capture import (
+    SnapshotWriter,
+    graph_inputs,
+    layer_tap_works,
+    layer_values,
+    replaced,
+    save,
+    snapshot_tap_works,
+)
+from rkparity_toolkit_worker.failures import JobFailed, ToolkitCall, call_toolkit
+from rkparity_toolkit_worker.pictures import read_picture
 
 
 class Jobs:
     """The models built so far, by number, and what can be done with them."""
 
     def __init__(self) -> None:
-        self._models: Dict[int, Any] = {}
+        self._models: dict[int, Any] = {}
         self._next_id = 1
 
-    def table(self) -> Dict[str, Callable[..., Any]]:
+    def table(self) -> dict[str, Callable[..., Any]]:
         """Job name to function; a request's other fields are the function's arguments."""
-        return {"hello": self.hello, "build": self.build, "infer": self.infer, "layers": self.layers,
-                "simulate": self.simulate, "picture": read_picture, "release": self.release}
+        return {
+            "hello": self.hello,
+            "build": self.build,
+            "infer": self.infer,
+            "layers": self.layers,
+            "simulate": self.simulate,
+            "picture": read_picture,
+            "release": self.release,
+        }
 
-    def hello(self) -> Dict[str, Any]:
+    def hello(self) -> dict[str, Any]:
         """The toolkit's version and which taps fit it."""
-        return {"toolkit_version": toolkit_version(), "numpy_version": np.__version__,
-                "fast_snapshot": snapshot_tap_works(simulator_module), "layers": layer_tap_works(simulator_module)}
+        return {
+            "toolkit_version": toolkit_version(),
+            "numpy_version": np.__version__,
+            "fast_snapshot": snapshot_tap_works(simulator_module),
+            "layers": layer_tap_works(simulator_module),
+        }
 
-    def build(self, spec: Dict[str, Any], dataset: Optional[str], export: Optional[str]) -> Dict[str, Any]:
+    def build(self, spec: dict[str, Any], dataset: str | None, export: str | None) -> dict[str, Any]:
         """Configures, loads, builds, readies the simulator and exports; `dataset` is the list to use."""
         rknn: Any = None
         with ToolkitCall("RKNN()"):
@@ -56,29 +74,32 @@ class Jobs:
         self._models[model_id] = rknn
         return {"model_id": model_id, **described}
 
-    def infer(self, model_id: int, inputs: List[str], data_format: Optional[List[str]], folder: str) -> List[str]:
+    def infer(self, model_id: int, inputs: list[str], data_format: list[str] | None, folder: str) -> list[str]:
         """The outputs of the simulator for `inputs` as the user gives them (before mean and std)."""
         rknn = self._model(model_id)
-        outputs = call_toolkit("inference", rknn.inference, inputs=[np.load(path) for path in inputs],
-                               data_format=data_format)
+        outputs = call_toolkit(
+            "inference", rknn.inference, inputs=[np.load(path) for path in inputs], data_format=data_format
+        )
         return _save_outputs(outputs, folder)
 
-    def layers(self, model_id: int, inputs: List[str], names: Optional[List[str]], want_layers: bool,
-               folder: str) -> Dict[str, Any]:
-        """Runs the graph from the values its inputs hold (after mean and std), keeping every layer's simulator tensor."""
+    def layers(
+        self, model_id: int, inputs: list[str], names: list[str] | None, want_layers: bool, folder: str
+    ) -> dict[str, Any]:
+        """Runs the graph from the values its inputs hold (after mean and std), keeping every layer's tensor."""
         if not layer_tap_works(simulator_module):
-            raise JobFailed("argument", "inference", "rknn-toolkit2 {} has no known way to give layers' values".format(
-                toolkit_version()))
+            raise JobFailed(
+                "argument", "inference", f"rknn-toolkit2 {toolkit_version()} has no known way to give layers' values"
+            )
         rknn = self._model(model_id)
         inputs_meta = _inputs_of(rknn)
         arrays = [np.load(path) for path in inputs]
         values = {meta["name"]: array for meta, array in zip(inputs_meta, arrays)}
         wanted = None if names is None else set(names)
-        rows: List[Dict[str, str]] = []
+        rows: list[dict[str, str]] = []
 
         def keep(name: str, array: Any) -> None:
             if wanted is None or name in wanted:
-                file = "{:04d}.npy".format(len(rows))
+                file = f"{len(rows):04d}.npy"
                 save(Path(folder) / file, np.asarray(array))
                 rows.append({"name": name, "file": file})
 
@@ -93,13 +114,17 @@ class Jobs:
                 outputs = call_toolkit("inference", rknn.inference, inputs=arrays, data_format=formats)
         return {"outputs": _save_outputs(outputs, folder), "layers": rows}
 
-    def simulate(self, model_id: int, inputs: List[str], golden: str, simulator: str, folder: str,
-                 fast: bool) -> Dict[str, Any]:
-        """accuracy_analysis into `folder`; fast: every tensor straight into `golden` and `simulator`, no text copies."""
+    def simulate(
+        self, model_id: int, inputs: list[str], golden: str, simulator: str, folder: str, fast: bool
+    ) -> dict[str, Any]:
+        """accuracy_analysis into `folder`; fast: tensors straight into `golden` and `simulator`, no text copies."""
         rknn = self._model(model_id)
         if fast and not snapshot_tap_works(simulator_module):
-            raise JobFailed("argument", "accuracy_analysis", "rknn-toolkit2 {}: its snapshot writer is not the known one".format(
-                toolkit_version()))
+            raise JobFailed(
+                "argument",
+                "accuracy_analysis",
+                f"rknn-toolkit2 {toolkit_version()}: its snapshot writer is not the known one",
+            )
         if not fast:
             call_toolkit("accuracy_analysis", rknn.accuracy_analysis, inputs=inputs, output_dir=folder)
             return {"rows": None}
@@ -116,7 +141,7 @@ class Jobs:
 
     def _model(self, model_id: int) -> Any:
         if model_id not in self._models:
-            raise JobFailed("argument", "", "no model {} in this worker".format(model_id))
+            raise JobFailed("argument", "", f"no model {model_id} in this worker")
         return self._models[model_id]
 
 
@@ -130,8 +155,8 @@ def toolkit_version() -> str:
         return "unknown"
 
 
-def _config_arguments(spec: Dict[str, Any]) -> Dict[str, Any]:
-    arguments: Dict[str, Any] = {"target_platform": spec["target_platform"]}
+def _config_arguments(spec: dict[str, Any]) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"target_platform": spec["target_platform"]}
     for key in ("mean_values", "std_values", "quant_img_RGB2BGR"):
         if spec[key]:
             arguments[key] = spec[key]
@@ -142,7 +167,7 @@ def _config_arguments(spec: Dict[str, Any]) -> Dict[str, Any]:
     return arguments
 
 
-def _load(rknn: Any, spec: Dict[str, Any]) -> None:
+def _load(rknn: Any, spec: dict[str, Any]) -> None:
     given = {key: spec[key] for key in ("inputs", "input_size_list", "outputs") if spec[key]}
     given.update(spec["extra"].get("load", {}))
     model, weights, framework = spec["model"], spec["weights"], spec["framework"]
@@ -160,28 +185,36 @@ def _load(rknn: Any, spec: Dict[str, Any]) -> None:
         call_toolkit("load_pytorch", rknn.load_pytorch, model=model, **given)
 
 
-def _inputs_of(rknn: Any) -> List[Dict[str, Any]]:
+def _inputs_of(rknn: Any) -> list[dict[str, Any]]:
     """The graph's inputs in their order, from the toolkit's private table (the same in 2.2.0 to 2.5.0)."""
     attributes = rknn.rknn_base.inputs_meta["attrs"]
     inputs = [(meta["idx"], name, meta) for name, meta in attributes.items() if not meta.get("is_output")]
-    return [{"name": name, "shape": [int(dim) for dim in meta["shape"]], "dtype": str(meta["dtype"]),
-             "layout": str(meta.get("layout", "nchw")), "mean": [float(value) for value in meta.get("mean") or []],
-             "std": [float(value) for value in meta.get("std") or []], "rgb2bgr": bool(meta.get("rgb2bgr", False))}
-            for _, name, meta in sorted(inputs, key=lambda item: item[0])]
+    return [
+        {
+            "name": name,
+            "shape": [int(dim) for dim in meta["shape"]],
+            "dtype": str(meta["dtype"]),
+            "layout": str(meta.get("layout", "nchw")),
+            "mean": [float(value) for value in meta.get("mean") or []],
+            "std": [float(value) for value in meta.get("std") or []],
+            "rgb2bgr": bool(meta.get("rgb2bgr", False)),
+        }
+        for _, name, meta in sorted(inputs, key=lambda item: item[0])
+    ]
 
 
-def _describe(rknn: Any) -> Dict[str, Any]:
+def _describe(rknn: Any) -> dict[str, Any]:
     attributes = rknn.rknn_base.inputs_meta["attrs"]
     outputs = sorted((meta["idx"], name) for name, meta in attributes.items() if meta.get("is_output"))
     return {"inputs": _inputs_of(rknn), "outputs": [name for _, name in outputs], "quantization": _quantization(rknn)}
 
 
-def _quantization(rknn: Any) -> Dict[str, Dict[str, Any]]:
+def _quantization(rknn: Any) -> dict[str, dict[str, Any]]:
     """Scale and zero point by tensor name, where the simulator quantises; empty when its table is not to be found."""
     table = getattr(getattr(rknn.rknn_base, "simulator", None), "quant_tab", None)
     if not isinstance(table, dict):
         return {}
-    found: Dict[str, Dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, entry in table.items():
         scale = [float(value) for value in np.ravel(entry.get("scale", []))]
         zero_point = [int(value) for value in np.ravel(entry.get("zero_point", []))]
@@ -190,12 +223,12 @@ def _quantization(rknn: Any) -> Dict[str, Dict[str, Any]]:
     return found
 
 
-def _save_outputs(outputs: Any, folder: str) -> List[str]:
+def _save_outputs(outputs: Any, folder: str) -> list[str]:
     if outputs is None or any(output is None for output in outputs):
         raise JobFailed("none", "inference", "returned nothing")
     files = []
     for index, output in enumerate(outputs):
-        file = "output{}.npy".format(index)
+        file = f"output{index}.npy"
         save(Path(folder) / file, np.asarray(output))
         files.append(file)
     return files

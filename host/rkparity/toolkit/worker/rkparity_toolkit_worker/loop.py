@@ -6,26 +6,27 @@ import json
 import os
 import traceback
 from types import TracebackType
-from typing import Any, Callable, Dict, Optional, Type
+from typing import Any, Callable
 
-from .failures import JobFailed
+from rkparity_toolkit_worker.failures import JobFailed
 
 
 class Outcome:
     """Runs a block to its end whatever the toolkit raises in it, and keeps the failure.
 
-    This is the boundary of the process: rknn-toolkit2 raises what its libraries raise, SystemExit included, and every one
-    of them must become an answer. KeyboardInterrupt passes.
+    This is the boundary of the process: rknn-toolkit2 raises what its libraries raise, SystemExit included, and every
+    one of them must become an answer. KeyboardInterrupt passes.
     """
 
     def __init__(self) -> None:
-        self.error: Optional[Dict[str, Any]] = None
+        self.error: dict[str, Any] | None = None
 
     def __enter__(self) -> Outcome:
         return self
 
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
-                 trace: Optional[TracebackType]) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
         if error is None:
             return False
         if isinstance(error, JobFailed):
@@ -33,7 +34,7 @@ class Outcome:
             return True
         if isinstance(error, (Exception, SystemExit)):
             traceback.print_exception(type(error), error, trace)
-            self.error = {"kind": "worker", "call": "", "message": "{}: {}".format(type(error).__name__, error)}
+            self.error = {"kind": "worker", "call": "", "message": f"{type(error).__name__}: {error}"}
             return True
         return False
 
@@ -49,14 +50,15 @@ def serve(response_fd: int) -> int:
     os.set_inheritable(response_fd, False)
     responses = os.fdopen(response_fd, "w", encoding="utf-8")
 
-    def answer(value: Dict[str, Any]) -> None:
+    def answer(value: dict[str, Any]) -> None:
         responses.write(json.dumps(value) + "\n")
         responses.flush()
 
-    jobs: Dict[str, Callable[..., Any]] = {}
+    jobs: dict[str, Callable[..., Any]] = {}
     with Outcome() as start:
         # Here and not at the top: importing the toolkit takes its time and can fail, and that too is an answer.
-        from .jobs import Jobs
+        from rkparity_toolkit_worker.jobs import Jobs
+
         jobs = Jobs().table()
     for line in requests:
         request = json.loads(line)

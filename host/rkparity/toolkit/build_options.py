@@ -1,0 +1,124 @@
+"""The command-line options that say how to build a model, and the spec they make."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rkparity.errors import UsageError
+from rkparity.toolkit.spec import BuildSpec, Framework
+
+
+def add_build_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `rkparity build` and of `rkparity simulate` on a source model."""
+    group = parser.add_argument_group("how to build")
+    group.add_argument("--framework", choices=[item.value for item in Framework], help="default: by the model's suffix")
+    group.add_argument("--weights", type=Path, metavar="FILE", help="second file of a caffe or darknet model")
+    group.add_argument("--inputs", action="append", default=[], metavar="NAMES", help="input tensors, comma-separated")
+    group.add_argument(
+        "--input-size",
+        action="append",
+        default=[],
+        metavar="SIZES",
+        help="shape of one input, such as 1,3,224,224; once per input",
+    )
+    group.add_argument(
+        "--outputs", action="append", default=[], metavar="NAMES", help="output tensors, comma-separated"
+    )
+    group.add_argument(
+        "--mean",
+        action="append",
+        default=[],
+        metavar="VALUES",
+        help="one number per channel, comma-separated; once per input",
+    )
+    group.add_argument("--std", action="append", default=[], metavar="VALUES", help="as --mean")
+    group.add_argument(
+        "--rgb2bgr", action="store_true", help="swap the channels of calibration pictures (quant_img_RGB2BGR)"
+    )
+    group.add_argument("--target", metavar="CHIP", help="target_platform (default: rk3588)")
+    precision = group.add_mutually_exclusive_group()
+    precision.add_argument("--fp16", action="store_true", help="do not quantise (default)")
+    precision.add_argument("--int8", action="store_true", help="quantise; needs --dataset")
+    group.add_argument("--dataset", type=Path, metavar="FILE", help="calibration samples, one a line")
+    group.add_argument("--optimization-level", type=int, choices=range(4), metavar="0-3")
+    group.add_argument("--method", metavar="NAME", help="quantized_method: layer, channel, group32, ...")
+    group.add_argument("--algorithm", metavar="NAME", help="quantized_algorithm: normal, mmse, kl_divergence, gdq")
+
+
+def add_toolkit_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what every command needs that starts the toolkit."""
+    parser.add_argument(
+        "--toolkit-python",
+        type=Path,
+        metavar="FILE",
+        help="interpreter with rknn-toolkit2 (default: RKPARITY_TOOLKIT_PYTHON, then what setup-toolkit made)",
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=1800.0, metavar="SECONDS", help="for one job of the toolkit (default: 1800)"
+    )
+
+
+def has_build_options(arguments: argparse.Namespace) -> bool:
+    """Whether any option of `add_build_options` was given."""
+    return any(getattr(arguments, name) not in (None, False, []) for name in _OPTION_NAMES)
+
+
+_OPTION_NAMES = (
+    "framework",
+    "weights",
+    "inputs",
+    "input_size",
+    "outputs",
+    "mean",
+    "std",
+    "rgb2bgr",
+    "target",
+    "fp16",
+    "int8",
+    "dataset",
+    "optimization_level",
+    "method",
+    "algorithm",
+)
+
+
+def spec_from_arguments(arguments: argparse.Namespace, model: Path) -> BuildSpec:
+    """The spec the options make for `model`; UsageError naming the option that cannot be read."""
+    if arguments.dataset is not None and not arguments.int8:
+        raise UsageError("--dataset is only used by --int8", hint="add --int8, or leave --dataset out")
+    return BuildSpec(
+        framework=Framework(arguments.framework) if arguments.framework else Framework.of_file(model),
+        model=str(model),
+        weights=None if arguments.weights is None else str(arguments.weights),
+        inputs=_names(arguments.inputs),
+        input_size_list=tuple(_integers("--input-size", text) for text in arguments.input_size),
+        outputs=_names(arguments.outputs),
+        mean_values=tuple(_numbers("--mean", text) for text in arguments.mean),
+        std_values=tuple(_numbers("--std", text) for text in arguments.std),
+        quant_img_RGB2BGR=arguments.rgb2bgr,
+        target_platform=arguments.target or "rk3588",
+        do_quantization=arguments.int8,
+        dataset=None if arguments.dataset is None else str(arguments.dataset),
+        optimization_level=arguments.optimization_level,
+        quantized_method=arguments.method,
+        quantized_algorithm=arguments.algorithm,
+    )
+
+
+def _names(values: list[str]) -> tuple[str, ...]:
+    return tuple(name for value in values for name in value.split(",") if name)
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} {text!r}: must be numbers separated by commas, such as 127.5,127.5,127.5") from None
+
+
+def _integers(option: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} {text!r}: must be whole numbers separated by commas, such as 1,3,224,224") from None
