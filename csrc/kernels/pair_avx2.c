@@ -45,9 +45,9 @@ static inline vf vf_exponent(vf x)
     return _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32(0x7f800000)));
 }
 
-static inline vf vf_power_ratio(vf x, vf y)
+static inline vf vf_ulps(vf x, vf y)
 {
-    const __m256i inverse = _mm256_sub_epi32(_mm256_set1_epi32(254 << 23), _mm256_castps_si256(y));
+    const __m256i inverse = _mm256_sub_epi32(_mm256_set1_epi32((int)(264u << 23)), _mm256_castps_si256(y));
     return _mm256_mul_ps(x, _mm256_castsi256_ps(inverse));
 }
 

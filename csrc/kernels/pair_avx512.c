@@ -29,9 +29,9 @@ static inline vf vf_exponent(vf x)
     return _mm512_and_ps(x, _mm512_castsi512_ps(_mm512_set1_epi32(0x7f800000)));
 }
 
-static inline vf vf_power_ratio(vf x, vf y)
+static inline vf vf_ulps(vf x, vf y)
 {
-    const __m512i inverse = _mm512_sub_epi32(_mm512_set1_epi32(254 << 23), _mm512_castps_si512(y));
+    const __m512i inverse = _mm512_sub_epi32(_mm512_set1_epi32((int)(264u << 23)), _mm512_castps_si512(y));
     return _mm512_mul_ps(x, _mm512_castsi512_ps(inverse));
 }
 

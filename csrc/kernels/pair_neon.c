@@ -29,9 +29,9 @@ static inline vf vf_exponent(vf x)
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vdupq_n_u32(0x7f800000u)));
 }
 
-static inline vf vf_power_ratio(vf x, vf y)
+static inline vf vf_ulps(vf x, vf y)
 {
-    const uint32x4_t inverse = vsubq_u32(vdupq_n_u32(254u << 23), vreinterpretq_u32_f32(y));
+    const uint32x4_t inverse = vsubq_u32(vdupq_n_u32(264u << 23), vreinterpretq_u32_f32(y));
     return vmulq_f32(x, vreinterpretq_f32_u32(inverse));
 }
 

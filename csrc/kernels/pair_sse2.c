@@ -39,9 +39,9 @@ static inline vf vf_exponent(vf x)
     return _mm_and_ps(x, _mm_castsi128_ps(_mm_set1_epi32(0x7f800000)));
 }
 
-static inline vf vf_power_ratio(vf x, vf y)
+static inline vf vf_ulps(vf x, vf y)
 {
-    const __m128i inverse = _mm_sub_epi32(_mm_set1_epi32(254 << 23), _mm_castps_si128(y));
+    const __m128i inverse = _mm_sub_epi32(_mm_set1_epi32((int)(264u << 23)), _mm_castps_si128(y));
     return _mm_mul_ps(x, _mm_castsi128_ps(inverse));
 }
 
