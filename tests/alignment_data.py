@@ -9,7 +9,15 @@ from typing import Any
 
 from rkparity.compare.alignment import DumpEntry
 from rkparity.runs.dump_names import parse_dump_name
-from rkparity.runs.manifest import Engine, Manifest, ModelRecord, Precision, Role, TensorRecord
+from rkparity.runs.manifest import (
+    FUSED_BEFORE_QUANTIZATION,
+    Engine,
+    Manifest,
+    ModelRecord,
+    Precision,
+    Role,
+    TensorRecord,
+)
 
 DATA = Path(__file__).parent / "data"
 CASES = tuple(f"{case}_{kind}" for case in ("cnn_classifier", "multi_input", "non4d", "odd_names")
@@ -31,7 +39,7 @@ def load_case(name: str) -> Case:
     value = json.loads((DATA / "alignment" / f"{name}.json").read_text(encoding="utf-8"))
     tensors = tuple(
         tensor(row["name"], row["op_type"], tuple(row["shape"]), order, file=f"npy/{row['file']}",
-               not_comparable="fused before quantisation" if row["blank"] else "")
+               not_comparable=FUSED_BEFORE_QUANTIZATION if row["blank"] else "")
         for order, row in enumerate(value["snapshot"])
     )
     return Case(DATA / "models" / value["model"], entries(*value["dumps"]), reference(*tensors), value["attributes"],
@@ -49,5 +57,5 @@ def tensor(name: str, op_type: str, shape: tuple[int, ...], order: int, *, file:
                         not_comparable=not_comparable, name_is_sanitized=name_is_sanitized)
 
 
-def reference(*tensors: TensorRecord) -> Manifest:
-    return Manifest(Engine.SIMULATOR, Precision.QUANTIZED, ModelRecord("model"), (), tensors)
+def reference(*tensors: TensorRecord, engine: Engine = Engine.SIMULATOR) -> Manifest:
+    return Manifest(engine, Precision.QUANTIZED, ModelRecord("model"), (), tensors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rkparity.compare.alignment import Alignment, DumpEntry, LayerPair, PairRole, Reason, Rung, UnmatchedDump
@@ -11,7 +12,7 @@ from rkparity.compare.unmatched import explain_tensors, suggest
 from rkparity.errors import UsageError
 from rkparity.model.records import Model
 from rkparity.runs.dump_names import DumpSuffix, sanitize
-from rkparity.runs.manifest import InputForm, Manifest
+from rkparity.runs.manifest import FUSED_BEFORE_QUANTIZATION, Engine, InputForm, Manifest, TensorRecord
 
 
 def align(dumps: Sequence[DumpEntry], reference: Manifest, model: Model | None = None) -> Alignment:
@@ -36,7 +37,7 @@ def align(dumps: Sequence[DumpEntry], reference: Manifest, model: Model | None =
             continue
         if found is None:
             unmatched.append(UnmatchedDump(subject.entry, Reason.BOARD_ONLY, _board_only(subject)))
-        elif found.tensor.not_comparable:
+        elif found.tensor.not_comparable and not _holds_the_same(subject, found.tensor, reference):
             unmatched.append(UnmatchedDump(subject.entry, Reason.MEANINGLESS,
                                            f"{found.tensor.name!r}: {found.tensor.not_comparable}"))
         else:
@@ -62,6 +63,8 @@ def _pair(subject: Subject, found: Found) -> LayerPair:
         is_raw = subject.entry.name.suffix is DumpSuffix.UINT8
         form = InputForm.RAW if is_raw else InputForm.NORMALIZED
     notes = [found.note] if found.note else []
+    if found.tensor.not_comparable:
+        notes.append("cut to the range of the operator behind it, in the simulator as on the board; golden is not")
     # Below the model's word, a different operator type is worth a look; inputs and outputs have types of their own.
     if found.rung is Rung.EXACT_NAME and subject.role is PairRole.LAYER \
             and not ends_with(subject.op_type, found.tensor.op_type):
@@ -73,6 +76,25 @@ def _pair(subject: Subject, found: Found) -> LayerPair:
     quantized = known.is_quantized
     return LayerPair(subject.entry, found.tensor, found.rung, subject.role, form, known.dtype,
                      known.scale if quantized else (), known.zero_point if quantized else (), "; ".join(notes))
+
+
+def _holds_the_same(subject: Subject, tensor: TensorRecord, reference: Manifest) -> bool:
+    """Whether a tensor the toolkit's table leaves blank is nevertheless what the board computes.
+
+    The toolkit gives a tensor in front of a clamping operator that operator's range, and then does not compare it with
+    golden. The simulator's values lie exactly on the grid the compiled model has for the tensor (PP-OCRv4 detector,
+    int8: `p2o.Add.281`, golden -42.5 .. -7.8, simulator and compiled model cut to -7 .. 0), so a dump of it, where the
+    board computes it as an operator of its own, can be judged against the simulator.
+    """
+    if tensor.not_comparable != FUSED_BEFORE_QUANTIZATION or reference.engine is not Engine.SIMULATOR:
+        return False
+    known = subject.model_tensor
+    if known is None:
+        return bool(tensor.scale)
+    if not known.is_quantized:
+        return False
+    return not tensor.scale or (known.zero_point == tensor.zero_point and len(known.scale) == len(tensor.scale) and all(
+        math.isclose(ours, theirs, rel_tol=1e-5) for ours, theirs in zip(known.scale, tensor.scale)))
 
 
 def _board_only(subject: Subject) -> str:

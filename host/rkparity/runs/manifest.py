@@ -12,6 +12,9 @@ from rkparity.errors import DataError
 SCHEMA = "rkparity.run/1"
 MANIFEST_NAME = "manifest.json"
 
+FUSED_BEFORE_QUANTIZATION = "fused into the next operator before quantisation"
+"""What `not_comparable` says of tensors the toolkit's own table leaves blank: cut to the next operator's range."""
+
 EnumType = TypeVar("EnumType", bound=enum.Enum)
 
 

@@ -22,11 +22,12 @@ from rkparity.runs import (
     read_npy_header,
 )
 from rkparity.runs.dump_names import DumpName, parse_dump_name, sanitize
+from rkparity.runs.manifest import FUSED_BEFORE_QUANTIZATION
 from rkparity.toolkit.snapshot_table import PrintedRow, read_name_map, read_table
 
 TABLE_NAME = "error_analysis.txt"
 MAP_NAME = "map_name_to_file.txt"
-FUSED_REASON = "fused into the next operator before quantisation"
+FUSED_REASON = FUSED_BEFORE_QUANTIZATION
 _QUANTIZED_NAME = re.compile(r".+_(?:u?int8|u?int4|u?int16)")
 
 

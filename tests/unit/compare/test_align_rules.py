@@ -11,7 +11,7 @@ from rkparity.compare.align import align
 from rkparity.compare.alignment import Alignment, PairRole, Reason, Rung
 from rkparity.errors import UsageError
 from rkparity.model import read_model
-from rkparity.runs.manifest import Manifest
+from rkparity.runs.manifest import FUSED_BEFORE_QUANTIZATION, Engine, Manifest
 
 INPUT = "000_InputOperator_x_shape_1_3_8_8_float.npy"
 OUTPUT = "009_OutputOperator_y_shape_1_4_float.npy"
@@ -74,13 +74,33 @@ def test_one_dump_and_two_reference_names_is_refused() -> None:
     assert alignment.warnings[-1] == "1 dumps are not compared because their names mean several tensors"
 
 
-def test_a_layer_meaningless_in_the_reference_is_not_compared() -> None:
+@pytest.mark.parametrize(("why", "engine", "scale", "expected"), [
+    ("its file was overwritten", Engine.SIMULATOR, (0.5,), Reason.MEANINGLESS),
+    (FUSED_BEFORE_QUANTIZATION, Engine.SIMULATOR, (), Reason.MEANINGLESS),
+    (FUSED_BEFORE_QUANTIZATION, Engine.GOLDEN, (0.5,), Reason.MEANINGLESS),
+    # Cut to the next operator's range in the simulator: so it is on the board, when the board computes it by itself.
+    (FUSED_BEFORE_QUANTIZATION, Engine.SIMULATOR, (0.5,), ("c", Rung.EXACT_NAME)),
+])
+def test_a_tensor_the_toolkit_leaves_out_of_its_table(why: str, engine: Engine, scale: tuple[float, ...],
+                                                      expected: tuple[str, Rung] | Reason) -> None:
     dump = "001_Conv_c_shape_1_4_float.npy"
-    tensors = (tensor("x", "Input", (1, 3, 8, 8), 0),
-               tensor("c", "Conv", (1, 4), 1, not_comparable="fused before quantisation"))
-    alignment = align(entries(INPUT, dump), reference(*tensors))
-    assert partner(alignment, dump) is Reason.MEANINGLESS
-    assert alignment.unmatched_tensors[0].reason is Reason.MEANINGLESS
+    blank = replace(tensor("c", "Conv", (1, 4), 1, not_comparable=why), scale=scale, zero_point=(3,) if scale else ())
+    alignment = align(entries(INPUT, dump), reference(tensor("x", "Input", (1, 3, 8, 8), 0), blank, engine=engine))
+    assert partner(alignment, dump) == expected
+    assert [item.reason for item in alignment.unmatched_tensors] == (
+        [Reason.MEANINGLESS] if expected is Reason.MEANINGLESS else [])
+
+
+def test_a_blank_tensor_on_another_grid_than_the_models_is_not_compared() -> None:
+    case = load_case("cnn_classifier_int8")
+    model = read_model(case.model)
+    dump = "002_MaxPool__pool_MaxPool_output_0_shape_1_16_16_16_float.npy"
+    scale = next(tensor.scale for tensor in model.tensors if tensor.name == "/pool/MaxPool_output_0")
+    for zero_point, expected in ((-128, ("/pool/MaxPool_output_0", Rung.MODEL_NODE)), (0, Reason.MEANINGLESS)):
+        blank = tuple(
+            replace(record, not_comparable=FUSED_BEFORE_QUANTIZATION, scale=scale, zero_point=(zero_point,))
+            if record.op_type == "MaxPool" else record for record in case.reference.tensors)
+        assert partner(align(case.dumps, replace(case.reference, tensors=blank), model), dump) == expected
 
 
 def test_text_dumps_and_second_forms_are_listed() -> None:
