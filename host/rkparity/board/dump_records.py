@@ -58,13 +58,18 @@ def records_of(folder: Path, names: Iterable[str], model: Model | None) -> DumpR
             continue
         dtype = _dtype_name(header.descr)
         if dtype != parsed.suffix.dtype or header.shape != parsed.shape:
-            warnings.append(f"{name}: its header says {dtype} {header.shape}, its name {parsed.suffix.dtype} {parsed.shape}")
+            warnings.append(
+                f"{name}: its header says {dtype} {header.shape}, its name {parsed.suffix.dtype} {parsed.shape}"
+            )
         stem = name[: -len(f"_{parsed.suffix.value}.npy")]
         seen.add(stem)
         records.append(_record(parsed, name, dtype, header.shape, expected.get(stem)))
     if damaged:
-        raise DataError("; ".join(damaged[:_MAX_NAMED]) + (f"; and {len(damaged) - _MAX_NAMED} more" if len(damaged) > _MAX_NAMED else ""),
-                        hint="the board's disk was full or the program was cut off while dumping: free space there, run again")
+        raise DataError(
+            "; ".join(damaged[:_MAX_NAMED])
+            + (f"; and {len(damaged) - _MAX_NAMED} more" if len(damaged) > _MAX_NAMED else ""),
+            hint="the board's disk was full or the program was cut off while dumping: free space there, run again",
+        )
     if expected:
         warnings += _differences(expected, seen)
     records.sort(key=lambda record: (record.order, record.file))
@@ -78,19 +83,37 @@ def precision_of(records: Iterable[TensorRecord], model: Model | None) -> tuple[
     # Only an INT8 model dumps uint8 or int8 (evidence 160_gen_*): FP16 models dump float for every image input.
     if any(record.dtype in ("int8", "uint8") for record in records):
         return Precision.QUANTIZED, ""
-    return Precision.FP16, ("the model's precision is not known from these dumps, fp16 is assumed; "
-                            "give --model M.rknn or --precision to be sure")
+    return Precision.FP16, (
+        "the model's precision is not known from these dumps, fp16 is assumed; "
+        "give --model M.rknn or --precision to be sure"
+    )
 
 
-def _record(parsed: DumpName, file_name: str, dtype: str, shape: tuple[int, ...], expected: ExpectedDump | None) -> TensorRecord:
-    record = TensorRecord(parsed.tensor, f"dumps/{file_name}", dtype, shape, parsed.index, parsed.op_type,
-                          _role(parsed.op_type), name_is_sanitized=True)
+def _record(
+    parsed: DumpName, file_name: str, dtype: str, shape: tuple[int, ...], expected: ExpectedDump | None
+) -> TensorRecord:
+    record = TensorRecord(
+        parsed.tensor,
+        f"dumps/{file_name}",
+        dtype,
+        shape,
+        parsed.index,
+        parsed.op_type,
+        _role(parsed.op_type),
+        name_is_sanitized=True,
+    )
     if expected is None:
         return record
     is_raw = dtype == expected.tensor.dtype and expected.tensor.is_quantized
-    return replace(record, name=expected.tensor.name, op_type=expected.op_type, role=_role(expected.op_type),
-                   name_is_sanitized=False, scale=expected.tensor.scale if is_raw else (),
-                   zero_point=expected.tensor.zero_point if is_raw else ())
+    return replace(
+        record,
+        name=expected.tensor.name,
+        op_type=expected.op_type,
+        role=_role(expected.op_type),
+        name_is_sanitized=False,
+        scale=expected.tensor.scale if is_raw else (),
+        zero_point=expected.tensor.zero_point if is_raw else (),
+    )
 
 
 def _role(op_type: str) -> Role:
@@ -101,8 +124,10 @@ def _differences(expected: dict[str, ExpectedDump], seen: set[str]) -> list[str]
     missing = sorted(stem for stem in expected if stem not in seen)
     extra = sorted(seen - set(expected))
     sentences = []
-    for what, stems in (("the model writes {} dumps that are not here", missing),
-                        ("{} dumps here are not of this model", extra)):
+    for what, stems in (
+        ("the model writes {} dumps that are not here", missing),
+        ("{} dumps here are not of this model", extra),
+    ):
         if stems:
             more = f" and {len(stems) - _MAX_NAMED} more" if len(stems) > _MAX_NAMED else ""
             sentences.append(f"{what.format(len(stems))}: {', '.join(stems[:_MAX_NAMED])}{more}")

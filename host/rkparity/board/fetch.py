@@ -26,8 +26,16 @@ def tools_of(transport: Transport) -> frozenset[str]:
     return frozenset(transport.run_script(script).text.split()) & set(_TOOLS)
 
 
-def fetch_files(transport: Transport, directory: str, files: Sequence[RemoteFile], folder: Path, *, tools: frozenset[str],
-                on_bytes: Callable[[int], None], on_file: Callable[[Received], None]) -> None:
+def fetch_files(
+    transport: Transport,
+    directory: str,
+    files: Sequence[RemoteFile],
+    folder: Path,
+    *,
+    tools: frozenset[str],
+    on_bytes: Callable[[int], None],
+    on_file: Callable[[Received], None],
+) -> None:
     """Copies `files` of `directory` into `folder`; each appears under its name when it is whole.
 
     Raises TransferError when the board sends something else, ConnectionFailed when the connection is lost; files that
@@ -41,16 +49,20 @@ def fetch_files(transport: Transport, directory: str, files: Sequence[RemoteFile
             for file in files:
                 on_file(_fetch_one(transport, f"{directory}/{file.name}", file, folder, on_bytes))
     except TimeoutError as error:
-        raise TransferError(f"{transport.name}: nothing came for {IDLE_TIMEOUT_S:g} s",
-                            hint="is the board still alive? Pull again: what has arrived is kept") from error
+        raise TransferError(
+            f"{transport.name}: nothing came for {IDLE_TIMEOUT_S:g} s",
+            hint="is the board still alive? Pull again: what has arrived is kept",
+        ) from error
     except OSError as error:
         raise local_disk_error(folder, error) from error
 
 
 def local_disk_error(folder: Path, error: OSError) -> TransferError:
     """The error for this machine's disk being full, read-only or too small a quota."""
-    return TransferError(f"{folder}: cannot be written: {error.strerror or error}",
-                         hint="free some space or choose another folder, then pull again: what has arrived is kept")
+    return TransferError(
+        f"{folder}: cannot be written: {error.strerror or error}",
+        hint="free some space or choose another folder, then pull again: what has arrived is kept",
+    )
 
 
 class Digests:
@@ -86,12 +98,16 @@ class Digests:
                     data += piece
                 code = process.wait(timeout_s=timeout_s)
             except TimeoutError as error:
-                raise TransferError(f"{self._transport.name}: the board did not hash its files within {timeout_s:g} s") from error
+                raise TransferError(
+                    f"{self._transport.name}: the board did not hash its files within {timeout_s:g} s"
+                ) from error
         # In the order asked for, one line each; sha256sum puts a backslash before lines with escaped names.
         hashes = [line.lstrip(b"\\")[:64].decode("ascii", "replace") for line in bytes(data).split(b"\n") if line]
         if code != 0 or len(hashes) != len(self._names):
-            raise TransferError(f"{self._transport.name}: {self._directory}: the files could not be hashed on the board: "
-                                f"{last_line(process.stderr_tail()) or f'exit code {code}'}")
+            raise TransferError(
+                f"{self._transport.name}: {self._directory}: the files could not be hashed on the board: "
+                f"{last_line(process.stderr_tail()) or f'exit code {code}'}"
+            )
         return dict(zip(self._names, hashes))
 
     def cancel(self) -> None:
@@ -136,13 +152,20 @@ def _batches(files: Sequence[RemoteFile], limit_nbytes: int | None) -> Iterator[
         yield batch
 
 
-def _fetch_batch(transport: Transport, directory: str, batch: Sequence[RemoteFile], folder: Path,
-                 on_bytes: Callable[[int], None], on_file: Callable[[Received], None]) -> None:
+def _fetch_batch(
+    transport: Transport,
+    directory: str,
+    batch: Sequence[RemoteFile],
+    folder: Path,
+    on_bytes: Callable[[int], None],
+    on_file: Callable[[Received], None],
+) -> None:
     names = " ".join(shlex.quote(f"./{file.name}") for file in batch)
     script = f"cd {shlex.quote(directory)} || exit 66\nexec tar -cf - {names}\n"
     with transport.start_bulk_script(script) as process:
-        receiver = TarReceiver(lambda: process.read(timeout_s=IDLE_TIMEOUT_S), {file.name: file.nbytes for file in batch},
-                               folder, on_bytes)
+        receiver = TarReceiver(
+            lambda: process.read(timeout_s=IDLE_TIMEOUT_S), {file.name: file.nbytes for file in batch}, folder, on_bytes
+        )
         arrived = 0
         for received in receiver.files():
             arrived += 1
@@ -153,18 +176,25 @@ def _fetch_batch(transport: Transport, directory: str, batch: Sequence[RemoteFil
         _check_sender(transport, process, code, arrived, batch)
 
 
-def _check_sender(transport: Transport, process: RemoteProcess, code: int | None, arrived: int,
-                  batch: Sequence[RemoteFile]) -> None:
+def _check_sender(
+    transport: Transport, process: RemoteProcess, code: int | None, arrived: int, batch: Sequence[RemoteFile]
+) -> None:
     said = last_line(process.stderr_tail())
     if arrived < len(batch):
-        raise TransferError(f"{transport.name}: {len(batch) - arrived} of {len(batch)} files did not come"
-                            f"{f': {said}' if said else ''}", hint="were they removed meanwhile? Pull again")
+        raise TransferError(
+            f"{transport.name}: {len(batch) - arrived} of {len(batch)} files did not come{f': {said}' if said else ''}",
+            hint="were they removed meanwhile? Pull again",
+        )
     if code != 0:
-        raise TransferError(f"{transport.name}: tar on the board ended with {code}: {said}",
-                            hint="a file changed while it was read: is a program still writing dumps? Pull again when it is done")
+        raise TransferError(
+            f"{transport.name}: tar on the board ended with {code}: {said}",
+            hint="a file changed while it was read: is a program still writing dumps? Pull again when it is done",
+        )
 
 
-def _fetch_one(transport: Transport, path: str, file: RemoteFile, folder: Path, on_bytes: Callable[[int], None]) -> Received:
+def _fetch_one(
+    transport: Transport, path: str, file: RemoteFile, folder: Path, on_bytes: Callable[[int], None]
+) -> Received:
     temporary = folder / f".receiving-{os.getpid()}.part"
     digest = hashlib.sha256()
     total = 0
@@ -178,8 +208,10 @@ def _fetch_one(transport: Transport, path: str, file: RemoteFile, folder: Path, 
                 target.write(data)
                 on_bytes(len(data))
         if total != file.nbytes:
-            raise TransferError(f"the board announced {file.name!r} with {file.nbytes} bytes and sent {total}{'+' if total > file.nbytes else ''}",
-                                hint="the file changed meanwhile: is a program still writing dumps? Pull again when it is done")
+            raise TransferError(
+                f"the board announced {file.name!r} with {file.nbytes} bytes and sent {total}{'+' if total > file.nbytes else ''}",
+                hint="the file changed meanwhile: is a program still writing dumps? Pull again when it is done",
+            )
         temporary.replace(folder / file.name)
     finally:
         temporary.unlink(missing_ok=True)

@@ -54,11 +54,14 @@ class KnownHosts:
             known_text = ", ".join(sorted(fingerprint_of(mine) for mine in known.values()))
             raise HostKeyError(
                 f"{entry}: the host key has CHANGED: the board shows {key.get_name()} {fingerprint}, {where} has {known_text}",
-                hint=f"a reinstalled board or someone in between; if you are sure: ssh-keygen -R '{entry}' and connect again")
+                hint=f"a reinstalled board or someone in between; if you are sure: ssh-keygen -R '{entry}' and connect again",
+            )
         if not accept_new:
-            raise HostKeyError(f"{entry}: unknown host key {key.get_name()} {fingerprint}",
-                               hint="compare it on the board (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then add "
-                                    "--accept-new-host-key, or log in once with ssh")
+            raise HostKeyError(
+                f"{entry}: unknown host key {key.get_name()} {fingerprint}",
+                hint="compare it on the board (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then add "
+                "--accept-new-host-key, or log in once with ssh",
+            )
         self._remember(entry, key)
 
     def _remember(self, entry: str, key: paramiko.PKey) -> None:

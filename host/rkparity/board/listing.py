@@ -60,8 +60,10 @@ def list_folder(transport: Transport, directory: str) -> Listing | None:
     if answer.exit_code == _NO_FOLDER:
         return None
     if answer.exit_code == _NO_RIGHT:
-        raise BoardError(f"{transport.name}: {directory} may not be read",
-                         hint="log in as a user that may (often root), or change the folder's mode on the board")
+        raise BoardError(
+            f"{transport.name}: {directory} may not be read",
+            hint="log in as a user that may (often root), or change the folder's mode on the board",
+        )
     if answer.exit_code != 0:
         raise BoardError(f"{transport.name}: {directory} cannot be listed: {last_line(answer.stderr)}")
     files: dict[str, RemoteFile] = {}

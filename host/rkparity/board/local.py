@@ -20,7 +20,9 @@ class LocalTransport(Transport):
         self.name = "local" if home is None else f"local:{home}"
         self._home = home
 
-    def start(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None) -> RemoteProcess:
+    def start(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None
+    ) -> RemoteProcess:
         """Starts a command through `sh`, as the SSH server would."""
         environment = dict(os.environ)
         if self._home is not None:

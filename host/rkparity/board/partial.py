@@ -42,7 +42,9 @@ class PartialPull:
             path.mkdir(parents=True, exist_ok=True)
             lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         except OSError as error:
-            raise TransferError(f"{path}: cannot be made: {error.strerror}", hint="choose another folder with -o") from error
+            raise TransferError(
+                f"{path}: cannot be made: {error.strerror}", hint="choose another folder with -o"
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -63,15 +65,21 @@ class PartialPull:
 
     def remember(self, files: Iterable[RemoteFile]) -> None:
         """Writes down what is being copied."""
-        value = {"schema": _SCHEMA, "board": self._board, "directory": self._directory,
-                 "files": {file.name: [file.nbytes, file.mtime] for file in files}}
+        value = {
+            "schema": _SCHEMA,
+            "board": self._board,
+            "directory": self._directory,
+            "files": {file.name: [file.nbytes, file.mtime] for file in files},
+        }
         temporary = self.path / f"{_STATE}.new"
         try:
             temporary.write_text(json.dumps(value), encoding="utf-8")
             temporary.replace(self.path / _STATE)
         except OSError as error:
-            raise TransferError(f"{self.path}: cannot be written: {error.strerror}",
-                                hint="free some space or choose another folder with -o") from error
+            raise TransferError(
+                f"{self.path}: cannot be written: {error.strerror}",
+                hint="free some space or choose another folder with -o",
+            ) from error
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Removes every file not named."""
@@ -91,7 +99,9 @@ class PartialPull:
     def __enter__(self) -> PartialPull:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         # A pull that brought nothing leaves nothing.
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.discard()
@@ -101,8 +111,13 @@ class PartialPull:
         state: object = None
         with contextlib.suppress(OSError, ValueError):
             state = json.loads((self.path / _STATE).read_text(encoding="utf-8"))
-        ours = (isinstance(state, dict) and state.get("schema") == _SCHEMA and state.get("board") == self._board
-                and state.get("directory") == self._directory and isinstance(state.get("files"), dict))
+        ours = (
+            isinstance(state, dict)
+            and state.get("schema") == _SCHEMA
+            and state.get("board") == self._board
+            and state.get("directory") == self._directory
+            and isinstance(state.get("files"), dict)
+        )
         try:
             if not ours and self.folder.exists():
                 shutil.rmtree(self.folder)
@@ -110,7 +125,10 @@ class PartialPull:
         except OSError as error:
             raise TransferError(f"{self.folder}: cannot be made: {error.strerror}") from error
         if ours and isinstance(state, dict):
-            self._known = {name: (entry[0], entry[1]) for name, entry in state["files"].items()
-                           if isinstance(entry, list) and len(entry) == 2}
+            self._known = {
+                name: (entry[0], entry[1])
+                for name, entry in state["files"].items()
+                if isinstance(entry, list) and len(entry) == 2
+            }
         else:
             self.remember(())

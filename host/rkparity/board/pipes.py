@@ -42,15 +42,29 @@ class PipeProcess(RemoteProcess):
     `lost_code` is the child's exit code that means "the connection failed" (255 of ssh), if there is one.
     """
 
-    def __init__(self, name: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None,
-                 lost_code: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        lost_code: int | None = None,
+    ) -> None:
         self._name = name
         self._lost_code = lost_code
         try:
             # Its own session: Ctrl-C at the terminal reaches rkparity alone, which then ends the command in order.
-            self._child = subprocess.Popen(list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                           stderr=subprocess.PIPE, env=None if env is None else dict(env), cwd=cwd,
-                                           start_new_session=True, bufsize=0)
+            self._child = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=None if env is None else dict(env),
+                cwd=cwd,
+                start_new_session=True,
+                bufsize=0,
+            )
         except OSError as error:
             raise ConnectionFailed(f"{name}: cannot start `{argv[0]}`: {error.strerror}") from error
         self._stdin, self._stdout, self._stderr = _streams(self._child)

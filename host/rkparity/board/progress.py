@@ -1,14 +1,11 @@
-"""How far a transfer or a run is: a bar with rate and time left on a terminal, a line now and then elsewhere."""
+"""How far a transfer or a run is: who wants to know passes a Reporter."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+from typing import TextIO
 
 _PLAIN_EVERY_S = 5.0
 
@@ -31,7 +28,9 @@ class Reporter:
     def __enter__(self) -> Reporter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.end()
 
 
@@ -58,59 +57,13 @@ class PlainReporter(Reporter):
             self._last = now
             rate = self._moved / (now - self._start)
             left = (self._total - self._done) / rate if rate > 0 else 0.0
-            self.note(f"{self._what}: {size_text(self._done)} of {size_text(self._total)}, {size_text(rate)}/s, {left:.0f} s left")
+            self.note(
+                f"{self._what}: {size_text(self._done)} of {size_text(self._total)}, {size_text(rate)}/s, {left:.0f} s left"
+            )
 
     def note(self, text: str) -> None:
         """One line."""
         print(printable(text), file=self._stream, flush=True)
-
-
-class BarReporter(Reporter):
-    """A bar of rich on standard error."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        self._console = Console(stderr=True)
-        self._make = lambda: Progress(TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(),
-                                      TransferSpeedColumn(), TimeRemainingColumn(), console=self._console, transient=True)
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
-
-    def begin(self, what: str, total_nbytes: int, *, done_nbytes: int = 0) -> None:
-        """Shows the bar."""
-        self.end()
-        self._bar = self._make()
-        self._bar.start()
-        self._task = self._bar.add_task(what, total=total_nbytes, completed=done_nbytes)
-
-    def advance(self, nbytes: int) -> None:
-        """Moves the bar."""
-        if self._bar is not None and self._task is not None:
-            self._bar.advance(self._task, nbytes)
-
-    def end(self) -> None:
-        """Removes the bar."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def note(self, text: str) -> None:
-        """One line above the bar."""
-        self._console.print(printable(text), markup=False, highlight=False)
-
-
-def reporter() -> Reporter:
-    """The bar on a terminal, plain lines elsewhere."""
-    return BarReporter() if sys.stderr.isatty() else PlainReporter()
 
 
 def size_text(nbytes: float) -> str:

@@ -104,20 +104,32 @@ def pull_dumps(transport: Transport, request: PullRequest, progress: Reporter) -
             verified_by = _transfer(transport, listing.directory, missing, partial.folder, tools, progress)
             _check_unchanged(transport, listing, selection)
         except ConnectionFailed as error:
-            raise TransferError(f"{error.message}; {partial.count()} of {len(selection.files)} files are here",
-                                hint=f"run the same command again: it goes on from {partial.path}") from error
+            raise TransferError(
+                f"{error.message}; {partial.count()} of {len(selection.files)} files are here",
+                hint=f"run the same command again: it goes on from {partial.path}",
+            ) from error
         finally:
             progress.end()
         seconds = time.monotonic() - start
         skipped = tuple(selection.skipped)
-        warnings = () if verified_by == "sha256" else (
-            "the board has neither sha256sum nor openssl: the files were verified by their sizes only",)
-        warnings = _write_run(request, partial.folder, [file.name for file in selection.dumps],
-                              [file.name for file in selection.logs], skipped, warnings,
-                              {"source": listing.directory, "board": transport.name, "verified_by": verified_by})
+        warnings = (
+            ()
+            if verified_by == "sha256"
+            else ("the board has neither sha256sum nor openssl: the files were verified by their sizes only",)
+        )
+        warnings = _write_run(
+            request,
+            partial.folder,
+            [file.name for file in selection.dumps],
+            [file.name for file in selection.logs],
+            skipped,
+            warnings,
+            {"source": listing.directory, "board": transport.name, "verified_by": verified_by},
+        )
         partial.discard()
-    return PullResult(request.out, listing.directory, len(selection.files), total, len(kept), seconds, verified_by,
-                      skipped, warnings)
+    return PullResult(
+        request.out, listing.directory, len(selection.files), total, len(kept), seconds, verified_by, skipped, warnings
+    )
 
 
 def import_folder(folder: Path, request: PullRequest) -> PullResult:
@@ -142,12 +154,23 @@ def import_folder(folder: Path, request: PullRequest) -> PullResult:
     if len(names) > request.max_files or total > request.max_nbytes:
         raise _cap_error(str(folder), len(names), total, request)
     warnings = _write_run(request, folder, names, logs, tuple(skipped), (), {"source": str(folder)}, move=False)
-    return PullResult(request.out, str(folder), len(names) + len(logs), total, 0, time.monotonic() - start, "copy",
-                      tuple(skipped), warnings)
+    return PullResult(
+        request.out,
+        str(folder),
+        len(names) + len(logs),
+        total,
+        0,
+        time.monotonic() - start,
+        "copy",
+        tuple(skipped),
+        warnings,
+    )
 
 
-_HINT_NO_DUMPS = ("dumps are written at RKNN_LOG_LEVEL=5 or more, into RKNN_DUMP_DIR, or into ./dumps of the program's working "
-                  "directory when that is not set; the folder must exist beforehand. Name it with --from")
+_HINT_NO_DUMPS = (
+    "dumps are written at RKNN_LOG_LEVEL=5 or more, into RKNN_DUMP_DIR, or into ./dumps of the program's working "
+    "directory when that is not set; the folder must exist beforehand. Name it with --from"
+)
 
 
 def _check_out(request: PullRequest) -> None:
@@ -165,8 +188,10 @@ def _find_source(transport: Transport, source: str | None) -> Listing:
         found = found or listing
     if found is None:
         raise BoardError(f"{transport.name}: there is no folder {' or '.join(candidates)}", hint=_HINT_NO_DUMPS)
-    raise BoardError(f"{transport.name}: {found.directory} holds no dump of librknnrt ({len(found.files)} other files)",
-                     hint=_HINT_NO_DUMPS)
+    raise BoardError(
+        f"{transport.name}: {found.directory} holds no dump of librknnrt ({len(found.files)} other files)",
+        hint=_HINT_NO_DUMPS,
+    )
 
 
 def _select(listing: Listing) -> _Selection:
@@ -196,24 +221,31 @@ def _check_caps(transport: Transport, listing: Listing, selection: _Selection, r
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     if total > free:
-        raise TransferError(f"{folder}: the dumps need {size_text(total)}, the disk has {size_text(free)} left",
-                            hint="free some space or choose another folder with -o")
+        raise TransferError(
+            f"{folder}: the dumps need {size_text(total)}, the disk has {size_text(free)} left",
+            hint="free some space or choose another folder with -o",
+        )
 
 
 def _cap_error(where: str, files: int, nbytes: int, request: PullRequest) -> TransferError:
-    return TransferError(f"{where} holds {files} files with {size_text(nbytes)}; the caps are {request.max_files} files and "
-                         f"{size_text(request.max_nbytes)}: nothing was copied",
-                         hint="raise --max-files or --max-bytes if that is what you expect")
+    return TransferError(
+        f"{where} holds {files} files with {size_text(nbytes)}; the caps are {request.max_files} files and "
+        f"{size_text(request.max_nbytes)}: nothing was copied",
+        hint="raise --max-files or --max-bytes if that is what you expect",
+    )
 
 
-def _kept(transport: Transport, listing: Listing, selection: _Selection, partial: PartialPull,
-          tools: frozenset[str]) -> frozenset[str]:
+def _kept(
+    transport: Transport, listing: Listing, selection: _Selection, partial: PartialPull, tools: frozenset[str]
+) -> frozenset[str]:
     """The files an interrupted pull has brought already and that are still the same on the board."""
     here = [file for file in selection.files if partial.has(file)]
     if not here:
         return frozenset()
     if can_hash(tools):
-        board = Digests(transport, listing.directory, [file.name for file in here], tools).result(timeout_s=_hash_time(here))
+        board = Digests(transport, listing.directory, [file.name for file in here], tools).result(
+            timeout_s=_hash_time(here)
+        )
         same = {name for name, digest in board.items() if sha256_of(partial.folder / name) == digest}
     else:
         same = {file.name for file in here if partial.remembers(file)}
@@ -221,8 +253,14 @@ def _kept(transport: Transport, listing: Listing, selection: _Selection, partial
     return frozenset(same)
 
 
-def _transfer(transport: Transport, directory: str, files: Sequence[RemoteFile], folder: Path, tools: frozenset[str],
-              progress: Reporter) -> str:
+def _transfer(
+    transport: Transport,
+    directory: str,
+    files: Sequence[RemoteFile],
+    folder: Path,
+    tools: frozenset[str],
+    progress: Reporter,
+) -> str:
     """Fetches and verifies; returns how the files were verified."""
     hashing = can_hash(tools)
     if not files:
@@ -244,8 +282,10 @@ def _transfer(transport: Transport, directory: str, files: Sequence[RemoteFile],
     if wrong:
         for name in wrong:
             (folder / name).unlink(missing_ok=True)
-        raise TransferError(f"{transport.name}: {len(wrong)} files differ from the board's after the transfer, first {wrong[0]!r}",
-                            hint="is a program still writing dumps? Pull again when it is done")
+        raise TransferError(
+            f"{transport.name}: {len(wrong)} files differ from the board's after the transfer, first {wrong[0]!r}",
+            hint="is a program still writing dumps? Pull again when it is done",
+        )
     return "sha256"
 
 
@@ -258,22 +298,39 @@ def _check_unchanged(transport: Transport, before: Listing, selection: _Selectio
     now = {file.name: file for file in after.files} if after is not None else {}
     changed = [file.name for file in selection.dumps if now.get(file.name) != file]
     if changed:
-        raise TransferError(f"{transport.name}: {len(changed)} dumps changed while they were pulled, first {changed[0]!r}",
-                            hint="a program is still running the model; pull again when it is done")
+        raise TransferError(
+            f"{transport.name}: {len(changed)} dumps changed while they were pulled, first {changed[0]!r}",
+            hint="a program is still running the model; pull again when it is done",
+        )
 
 
-def _write_run(request: PullRequest, folder: Path, dumps: Sequence[str], logs: Sequence[str],
-               skipped: Sequence[tuple[str, str]], warnings: Sequence[str], settings: Mapping[str, object], *,
-               move: bool = True) -> tuple[str, ...]:
+def _write_run(
+    request: PullRequest,
+    folder: Path,
+    dumps: Sequence[str],
+    logs: Sequence[str],
+    skipped: Sequence[tuple[str, str]],
+    warnings: Sequence[str],
+    settings: Mapping[str, object],
+    *,
+    move: bool = True,
+) -> tuple[str, ...]:
     records = records_of(folder, dumps, request.model)
     precision, guess = precision_of(records.tensors, request.model)
     if request.precision is not None:
         precision, guess = request.precision, ""
-    notes = [*warnings, *records.warnings, *([guess] if guess else []),
-             *(f"not copied: {name}: {reason}" for name, reason in skipped)]
+    notes = [
+        *warnings,
+        *records.warnings,
+        *([guess] if guess else []),
+        *(f"not copied: {name}: {reason}" for name, reason in skipped),
+    ]
     model = request.model
-    record = ModelRecord("unknown") if model is None else ModelRecord(model.path.name, model.sha256, model.platform or None,
-                                                                      model.compiler_version or None)
+    record = (
+        ModelRecord("unknown")
+        if model is None
+        else ModelRecord(model.path.name, model.sha256, model.platform or None, model.compiler_version or None)
+    )
     try:
         with RunWriter(request.out, force=request.force) as writer:
             for name, sub in (*((name, "dumps") for name in dumps), *((name, "logs") for name in logs)):
@@ -282,8 +339,21 @@ def _write_run(request: PullRequest, folder: Path, dumps: Sequence[str], logs: S
                     (folder / name).rename(writer.folder / sub / name)
                 else:
                     shutil.copyfile(folder / name, writer.folder / sub / name)
-            writer.finish(Manifest(request.engine, precision, record, (), records.tensors, {"rkparity": __version__},
-                                   dict(settings), tuple(f"logs/{name}" for name in logs), False, "", tuple(notes)))
+            writer.finish(
+                Manifest(
+                    request.engine,
+                    precision,
+                    record,
+                    (),
+                    records.tensors,
+                    {"rkparity": __version__},
+                    dict(settings),
+                    tuple(f"logs/{name}" for name in logs),
+                    False,
+                    "",
+                    tuple(notes),
+                )
+            )
     except OSError as error:
         raise local_disk_error(request.out, error) from error
     return tuple(notes)

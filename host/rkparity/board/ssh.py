@@ -73,7 +73,9 @@ class SshTransport(Transport):
             raise lost(self.name)
         return transport
 
-    def start(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None) -> RemoteProcess:
+    def start(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None
+    ) -> RemoteProcess:
         """Starts a command over a new channel of the connection."""
         return ChannelProcess.start(self.name, self._transport, shell_command(argv, env=env, cwd=cwd))
 
@@ -163,14 +165,18 @@ def _open_socket(hop: SshSettings, through: paramiko.SSHClient | None) -> _Socke
             transport = through.get_transport()
             if transport is None:
                 raise lost(hop.name)
-            return transport.open_channel("direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=CONNECT_TIMEOUT_S)
+            return transport.open_channel(
+                "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=CONNECT_TIMEOUT_S
+            )
         if hop.proxy_command is not None:
             return paramiko.ProxyCommand(hop.proxy_command)
         sock = socket.create_connection((hop.host, hop.port), timeout=CONNECT_TIMEOUT_S)
     except (OSError, paramiko.SSHException, EOFError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ConnectionFailed(f"cannot reach {where}: {reason}",
-                               hint="check the address, the port, and that an SSH server runs on the board") from error
+        raise ConnectionFailed(
+            f"cannot reach {where}: {reason}",
+            hint="check the address, the port, and that an SSH server runs on the board",
+        ) from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         # With the keepalive packets this makes a board that was switched off a lost connection after half a minute.
@@ -196,10 +202,19 @@ def _try_login(hop: SshSettings, sock: _Socket, password: str | None) -> paramik
     client.set_missing_host_key_policy(_Policy(known, hop.accept_new_host_key))
     try:
         client.connect(
-            hop.host, hop.port, username=hop.user, password=password, sock=sock,
-            key_filename=[str(path) for path in hop.identities], allow_agent=not hop.only_these_identities,
-            look_for_keys=not hop.only_these_identities, timeout=CONNECT_TIMEOUT_S, banner_timeout=CONNECT_TIMEOUT_S,
-            auth_timeout=CONNECT_TIMEOUT_S, transport_factory=_factory(known.key_types(entry_name(hop.host, hop.port))))
+            hop.host,
+            hop.port,
+            username=hop.user,
+            password=password,
+            sock=sock,
+            key_filename=[str(path) for path in hop.identities],
+            allow_agent=not hop.only_these_identities,
+            look_for_keys=not hop.only_these_identities,
+            timeout=CONNECT_TIMEOUT_S,
+            banner_timeout=CONNECT_TIMEOUT_S,
+            auth_timeout=CONNECT_TIMEOUT_S,
+            transport_factory=_factory(known.key_types(entry_name(hop.host, hop.port))),
+        )
         transport = client.get_transport()
         if transport is None:
             raise lost(hop.name)
@@ -209,25 +224,38 @@ def _try_login(hop: SshSettings, sock: _Socket, password: str | None) -> paramik
         raise
     except paramiko.PasswordRequiredException as error:
         client.close()
-        raise LoginRefused(f"{hop.name}: the private key is protected by a passphrase: {error}",
-                           hint="load it into the SSH agent first: ssh-add FILE") from error
+        raise LoginRefused(
+            f"{hop.name}: the private key is protected by a passphrase: {error}",
+            hint="load it into the SSH agent first: ssh-add FILE",
+        ) from error
     except paramiko.AuthenticationException as error:
         client.close()
-        tried = "the password" if password is not None else (
-            ", ".join(str(path) for path in hop.identities) or "the SSH agent's and the default keys")
-        raise LoginRefused(f"{hop.name}: the board refused the login (tried {tried}): {error}",
-                           hint="check the user name; use --identity KEY or --password-file FILE") from error
+        tried = (
+            "the password"
+            if password is not None
+            else (", ".join(str(path) for path in hop.identities) or "the SSH agent's and the default keys")
+        )
+        raise LoginRefused(
+            f"{hop.name}: the board refused the login (tried {tried}): {error}",
+            hint="check the user name; use --identity KEY or --password-file FILE",
+        ) from error
     except paramiko.ssh_exception.IncompatiblePeer as error:
         client.close()
-        raise ConnectionFailed(f"{hop.name}: no SSH algorithm in common: {error}",
-                               hint="old dropbear servers offer only RSA/SHA-1: give the board an ECDSA or Ed25519 host key") from error
+        raise ConnectionFailed(
+            f"{hop.name}: no SSH algorithm in common: {error}",
+            hint="old dropbear servers offer only RSA/SHA-1: give the board an ECDSA or Ed25519 host key",
+        ) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         client.close()
         if "No authentication methods" in str(error):
-            raise LoginRefused(f"{hop.name}: there is no key and no password to log in with",
-                               hint="use --identity KEY or --password-file FILE") from error
-        raise ConnectionFailed(f"{hop.name}: the SSH connection failed: {str(error) or type(error).__name__}",
-                               hint="is it an SSH server that listens there?") from error
+            raise LoginRefused(
+                f"{hop.name}: there is no key and no password to log in with",
+                hint="use --identity KEY or --password-file FILE",
+            ) from error
+        raise ConnectionFailed(
+            f"{hop.name}: the SSH connection failed: {str(error) or type(error).__name__}",
+            hint="is it an SSH server that listens there?",
+        ) from error
     return client
 
 
@@ -238,8 +266,11 @@ def _factory(known_types: tuple[str, ...]) -> Callable[..., paramiko.Transport]:
         transport = paramiko.Transport(sock, **options)
         security = transport.get_security_options()
         security.ciphers = _reordered(security.ciphers, _CIPHERS_FIRST)
-        wanted = tuple(name for kind in known_types
-                       for name in (("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa") if kind == "ssh-rsa" else (kind,)))
+        wanted = tuple(
+            name
+            for kind in known_types
+            for name in (("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa") if kind == "ssh-rsa" else (kind,))
+        )
         security.key_types = _reordered(security.key_types, wanted)
         return transport
 

@@ -65,7 +65,9 @@ class ChannelProcess(RemoteProcess):
     def wait(self, *, timeout_s: float | None = None) -> int | None:
         """The exit code, None when the server reports none (ended by a signal)."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self._channel.status_event.wait(0.5 if deadline is None else max(0.0, min(0.5, deadline - time.monotonic()))):
+        while not self._channel.status_event.wait(
+            0.5 if deadline is None else max(0.0, min(0.5, deadline - time.monotonic()))
+        ):
             if not self._transport.is_active():
                 raise lost(self._name, self._reason())
             if deadline is not None and time.monotonic() >= deadline:

@@ -70,7 +70,8 @@ def _resolve(target: SshTarget, config_file: Path, seen: tuple[str, ...]) -> Ssh
         accept_new_host_key=target.accept_new_host_key,
         password=_password(target.password_file),
         jumps=jumps,
-        proxy_command=None if jumps or not proxy_command or proxy_command.lower() == "none" else proxy_command)
+        proxy_command=None if jumps or not proxy_command or proxy_command.lower() == "none" else proxy_command,
+    )
 
 
 def _jump(hop: str, target: SshTarget, config_file: Path, seen: tuple[str, ...]) -> SshSettings:
@@ -78,8 +79,14 @@ def _jump(hop: str, target: SshTarget, config_file: Path, seen: tuple[str, ...])
     if not isinstance(parsed, SshTarget):
         raise UsageError(f"--jump {hop}: is not [user@]host[:port]")
     # A jump host is trusted by the same known_hosts; the board's own key and password are not offered to it.
-    hop_target = SshTarget(parsed.host, user=parsed.user, port=parsed.port, known_hosts=target.known_hosts,
-                           identity=target.identity, accept_new_host_key=target.accept_new_host_key)
+    hop_target = SshTarget(
+        parsed.host,
+        user=parsed.user,
+        port=parsed.port,
+        known_hosts=target.known_hosts,
+        identity=target.identity,
+        accept_new_host_key=target.accept_new_host_key,
+    )
     return _resolve(hop_target, config_file, seen)
 
 

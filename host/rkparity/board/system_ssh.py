@@ -28,10 +28,19 @@ class SystemSsh:
         program = shutil.which("ssh")
         if program is None or password_used or settings.jumps or settings.proxy_command:
             return None
-        options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ServerAliveInterval=10", "ServerAliveCountMax=3",
-                   "ConnectTimeout=15", f"Ciphers={_CIPHERS}", "Compression=no", "LogLevel=ERROR", "ClearAllForwardings=yes",
-                   "UserKnownHostsFile=" + " ".join(f'"{path}"' for path in settings.known_hosts),
-                   f"Port={settings.port}"]
+        options = [
+            "BatchMode=yes",
+            "StrictHostKeyChecking=yes",
+            "ServerAliveInterval=10",
+            "ServerAliveCountMax=3",
+            "ConnectTimeout=15",
+            f"Ciphers={_CIPHERS}",
+            "Compression=no",
+            "LogLevel=ERROR",
+            "ClearAllForwardings=yes",
+            "UserKnownHostsFile=" + " ".join(f'"{path}"' for path in settings.known_hosts),
+            f"Port={settings.port}",
+        ]
         if settings.only_these_identities:
             options.append("IdentitiesOnly=yes")
         argv = [program, "-F", "none", "-T", "-x", "-a", "-l", settings.user]
@@ -44,7 +53,9 @@ class SystemSsh:
     def start(self, command: str) -> RemoteProcess | None:
         """Starts `command`; None when this `ssh` cannot get in, so that the caller goes on with its own connection."""
         # The marker tells a failed login from a command that failed; a shell's greeting before it is skipped.
-        process = PipeProcess(self.name, [*self.argv, f"printf '\\001RKPARITY-READY\\001'; exec {command}"], lost_code=255)
+        process = PipeProcess(
+            self.name, [*self.argv, f"printf '\\001RKPARITY-READY\\001'; exec {command}"], lost_code=255
+        )
         seen = b""
         try:
             while not seen.endswith(_READY):

@@ -18,8 +18,15 @@ from rkparity.errors import TransferError
 _BLOCK = 512
 _MAX_EXTENSION_NBYTES = 64 * 1024
 _REGULAR = (b"0", b"\0", b"7")
-_KINDS = {b"1": "hard link", b"2": "symbolic link", b"3": "character device", b"4": "block device", b"5": "directory",
-          b"6": "pipe", b"S": "sparse file"}
+_KINDS = {
+    b"1": "hard link",
+    b"2": "symbolic link",
+    b"3": "character device",
+    b"4": "block device",
+    b"5": "directory",
+    b"6": "pipe",
+    b"S": "sparse file",
+}
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,9 @@ class TarReceiver:
     Each file is written under a temporary name and renamed when it is whole. Errors of this machine's disk are OSError.
     """
 
-    def __init__(self, read: Callable[[], bytes], expected: Mapping[str, int], folder: Path,
-                 on_bytes: Callable[[int], None]) -> None:
+    def __init__(
+        self, read: Callable[[], bytes], expected: Mapping[str, int], folder: Path, on_bytes: Callable[[int], None]
+    ) -> None:
         self._read = read
         self._expected = dict(expected)
         self._folder = folder
@@ -79,13 +87,17 @@ class TarReceiver:
     def _file(self, raw_name: str, kind: bytes, size: int) -> Received:
         name = raw_name[2:] if raw_name.startswith("./") else raw_name
         if kind not in _REGULAR:
-            raise TransferError(f"the board sent {name!r} as a {_KINDS.get(kind, f'member of kind {kind!r}')}, not a file")
+            raise TransferError(
+                f"the board sent {name!r} as a {_KINDS.get(kind, f'member of kind {kind!r}')}, not a file"
+            )
         if name not in self._expected:
             raise TransferError(f"the board sent {name!r}, which was not asked for")
         wanted = self._expected.pop(name)
         if size != wanted:
-            raise TransferError(f"the board announced {name!r} with {wanted} bytes and sends {size}",
-                                hint="the file changed meanwhile: is a program still writing dumps? Pull again when it is done")
+            raise TransferError(
+                f"the board announced {name!r} with {wanted} bytes and sends {size}",
+                hint="the file changed meanwhile: is a program still writing dumps? Pull again when it is done",
+            )
         digest = hashlib.sha256()
         descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
         try:
@@ -141,8 +153,10 @@ class TarReceiver:
 def _check_sum(header: bytes) -> None:
     claimed = _number(header[148:156])
     if sum(header[:148]) + 8 * 0x20 + sum(header[156:]) != claimed:
-        raise TransferError("what the board sent is no tar stream",
-                            hint="does the login shell print something on non-interactive logins?")
+        raise TransferError(
+            "what the board sent is no tar stream",
+            hint="does the login shell print something on non-interactive logins?",
+        )
 
 
 def _number(field: bytes) -> int:

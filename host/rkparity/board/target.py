@@ -14,7 +14,9 @@ from rkparity.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from rkparity.board.transport import Transport
 
-_HOST = re.compile(r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^@:\s\[\]]+))(?::(?P<port>\d{1,5}))?")
+_HOST = re.compile(
+    r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^@:\s\[\]]+))(?::(?P<port>\d{1,5}))?"
+)
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,10 @@ class LocalTarget:
 
 def add_board_options(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
     """Adds the options every command that goes to a board has."""
-    explanation = ("[user@]host[:port] (names of ~/.ssh/config work), @FILE written by `rkparity emulator start`, "
-                   "adb: or adb:SERIAL, local: or local:FOLDER for this machine")
+    explanation = (
+        "[user@]host[:port] (names of ~/.ssh/config work), @FILE written by `rkparity emulator start`, "
+        "adb: or adb:SERIAL, local: or local:FOLDER for this machine"
+    )
     if positional:
         parser.add_argument("board", metavar="BOARD", help=explanation)
     else:
@@ -61,11 +65,19 @@ def add_board_options(parser: argparse.ArgumentParser, *, positional: bool = Fal
     group.add_argument("--identity", type=Path, metavar="FILE", help="private key to log in with, and no other")
     group.add_argument("--password-file", type=Path, metavar="FILE", help="file whose first line is the password")
     group.add_argument("--jump", metavar="[USER@]HOST[:PORT]", help="go through this host; several: comma-separated")
-    group.add_argument("--known-hosts", type=Path, metavar="FILE", help="host keys to trust (default: ~/.ssh/known_hosts)")
-    group.add_argument("--accept-new-host-key", action="store_true",
-                       help="trust and remember the key of a board never seen before (a changed key is always refused)")
-    group.add_argument("--work-dir", metavar="DIR",
-                       help="folder on the board for the agent and run folders (default: ~/.cache/rkparity)")
+    group.add_argument(
+        "--known-hosts", type=Path, metavar="FILE", help="host keys to trust (default: ~/.ssh/known_hosts)"
+    )
+    group.add_argument(
+        "--accept-new-host-key",
+        action="store_true",
+        help="trust and remember the key of a board never seen before (a changed key is always refused)",
+    )
+    group.add_argument(
+        "--work-dir",
+        metavar="DIR",
+        help="folder on the board for the agent and run folders (default: ~/.cache/rkparity)",
+    )
 
 
 def target_of(arguments: argparse.Namespace) -> SshTarget | AdbTarget | LocalTarget:
@@ -82,9 +94,14 @@ def target_of(arguments: argparse.Namespace) -> SshTarget | AdbTarget | LocalTar
         path: Path | None = getattr(arguments, name)
         if path is not None and not path.is_file():
             raise UsageError(f"--{name.replace('_', '-')} {path}: no such file")
-    return replace(target, identity=arguments.identity or target.identity,
-                   known_hosts=arguments.known_hosts or target.known_hosts, password_file=arguments.password_file,
-                   jump=arguments.jump, accept_new_host_key=arguments.accept_new_host_key)
+    return replace(
+        target,
+        identity=arguments.identity or target.identity,
+        known_hosts=arguments.known_hosts or target.known_hosts,
+        password_file=arguments.password_file,
+        jump=arguments.jump,
+        accept_new_host_key=arguments.accept_new_host_key,
+    )
 
 
 def parse_target(text: str) -> SshTarget | AdbTarget | LocalTarget:
@@ -124,16 +141,22 @@ def _read_board_file(path: Path) -> SshTarget:
     try:
         value: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}",
-                         hint="is the virtual board running? `rkparity emulator start --board-file FILE`") from error
+        raise UsageError(
+            f"{path}: cannot be read: {error.strerror}",
+            hint="is the virtual board running? `rkparity emulator start --board-file FILE`",
+        ) from error
     except ValueError as error:
         raise ConfigError(f"{path}: is not a board file: {error}") from error
     if not isinstance(value, dict) or not isinstance(value.get("host"), str):
-        raise ConfigError(f"{path}: a board file is a JSON object with at least \"host\"")
+        raise ConfigError(f'{path}: a board file is a JSON object with at least "host"')
     for key, kind in (("user", str), ("port", int), ("identity", str), ("known_hosts", str)):
         if value.get(key) is not None and not isinstance(value[key], kind):
             raise ConfigError(f"{path}: {key} must be {'a number' if kind is int else 'text'}, not {value[key]!r}")
     identity, known_hosts = value.get("identity"), value.get("known_hosts")
-    return SshTarget(value["host"], user=value.get("user"), port=value.get("port"),
-                     identity=(path.parent / identity) if identity else None,
-                     known_hosts=(path.parent / known_hosts) if known_hosts else None)
+    return SshTarget(
+        value["host"],
+        user=value.get("user"),
+        port=value.get("port"),
+        identity=(path.parent / identity) if identity else None,
+        known_hosts=(path.parent / known_hosts) if known_hosts else None,
+    )

@@ -64,7 +64,9 @@ class RemoteProcess(abc.ABC):
     def __enter__(self) -> RemoteProcess:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -74,7 +76,9 @@ class Transport(abc.ABC):
     name: str
 
     @abc.abstractmethod
-    def start(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None) -> RemoteProcess:
+    def start(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None
+    ) -> RemoteProcess:
         """Starts a command; every argument is quoted, nothing is expanded by the board's shell."""
 
     @abc.abstractmethod
@@ -116,10 +120,20 @@ class Transport(abc.ABC):
                 yield data
             code = process.wait(timeout_s=60)
             if code != 0:
-                raise BoardError(f"{self.name}: cannot read {path}: {last_line(process.stderr_tail()) or f'exit code {code}'}")
+                raise BoardError(
+                    f"{self.name}: cannot read {path}: {last_line(process.stderr_tail()) or f'exit code {code}'}"
+                )
 
-    def run(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None,
-            stdin: bytes = b"", timeout_s: float | None = 60, limit_nbytes: int = 64 << 20) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        stdin: bytes = b"",
+        timeout_s: float | None = 60,
+        limit_nbytes: int = 64 << 20,
+    ) -> Completed:
         """Runs a command to its end and returns everything it said.
 
         Raises ConnectionFailed when the connection is lost, BoardError when it takes longer than `timeout_s` or says more
@@ -148,21 +162,29 @@ class Transport(abc.ABC):
                         raise BoardError(f"{self.name}: `{argv[0]}` answered with more than {limit_nbytes} bytes")
                 code = process.wait(timeout_s=_left(deadline))
             except TimeoutError as error:
-                raise BoardError(f"{self.name}: `{argv[0]}` did not end within {timeout_s:g} s",
-                                 hint="the board may be overloaded; look at it with `top`") from error
+                raise BoardError(
+                    f"{self.name}: `{argv[0]}` did not end within {timeout_s:g} s",
+                    hint="the board may be overloaded; look at it with `top`",
+                ) from error
             if input_refused and code == 0:
                 raise BoardError(f"{self.name}: `{argv[0]}` did not read its input")
             return Completed(code, b"".join(chunks), process.stderr_tail())
 
     def run_script(self, script: str, *, timeout_s: float | None = 60, limit_nbytes: int = 64 << 20) -> Completed:
         """Runs a POSIX shell script sent on standard input: no limit on its length (dropbear cuts commands at 9000 bytes)."""
-        return self.run(["sh", "-s"], stdin=script.encode("utf-8", "surrogateescape"), timeout_s=timeout_s,
-                        limit_nbytes=limit_nbytes)
+        return self.run(
+            ["sh", "-s"],
+            stdin=script.encode("utf-8", "surrogateescape"),
+            timeout_s=timeout_s,
+            limit_nbytes=limit_nbytes,
+        )
 
     def __enter__(self) -> Transport:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -203,8 +225,10 @@ def last_line(text: str) -> str:
 
 def lost(name: str, reason: str = "") -> ConnectionFailed:
     """The error for a connection that ended by itself."""
-    return ConnectionFailed(f"{name}: the connection was lost{f': {reason}' if reason else ''}",
-                            hint="check that the board is on and reachable, then try again")
+    return ConnectionFailed(
+        f"{name}: the connection was lost{f': {reason}' if reason else ''}",
+        hint="check that the board is on and reachable, then try again",
+    )
 
 
 def _left(deadline: float | None) -> float | None:

@@ -1,0 +1,302 @@
+"""One run of a model on a board: deploy, send model and inputs, run the agent, fetch dumps, outputs and logs into a run."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rkparity import __version__
+from rkparity.board.deploy import check_kit, interpreter, uses_agent
+from rkparity.board.dump_records import is_dump, precision_of, records_of
+from rkparity.board.fetch import Digests, can_hash, fetch_files, local_disk_error, mismatches
+from rkparity.board.job import InputFile, RunSettings
+from rkparity.board.kit import Kit, find_kit
+from rkparity.board.launch import run_agent
+from rkparity.board.listing import RemoteFile, list_folder
+from rkparity.board.preflight import BoardInfo, check_board, inspect_board
+from rkparity.board.progress import Reporter, size_text
+from rkparity.board.push import Outgoing, push_files
+from rkparity.board.runner import runner_command
+from rkparity.board.tar_reader import Received
+from rkparity.board.transport import Transport
+from rkparity.board.workspace import Workspace
+from rkparity.errors import AgentError, ConnectionFailed, TransferError, UsageError
+from rkparity.model import Model
+from rkparity.runs import Engine, InputForm, InputRecord, Manifest, ModelRecord, RunWriter
+
+# A program of a few megabytes beside the model, and room for the board's own logs.
+_SPARE_NBYTES = 32 << 20
+_OUTPUT = re.compile(r"[A-Za-z0-9][\w.+-]{0,120}\.npy")
+_LOG = re.compile(r"[A-Za-z0-9][\w.+-]{0,100}\.(?:log|txt)")
+_MAX_FILES, _MAX_NBYTES = 50_000, 64 << 30
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run and where to put the run."""
+
+    model: Model
+    inputs: tuple[InputFile, ...]
+    out: Path
+    settings: RunSettings = RunSettings()
+    work_dir: str | None = None
+    force: bool = False
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What came of it. `run_us` holds each repetition's time as the agent measured it; `kept` is the board's folder."""
+
+    run: Path
+    dumps: int
+    outputs: int
+    nbytes: int
+    run_us: tuple[float, ...]
+    runtime: str
+    emulated: bool
+    warnings: tuple[str, ...]
+    kept: str | None
+
+
+def run_on_board(transport: Transport, request: RunRequest, progress: Reporter) -> RunReport:
+    """Runs the model once on the board and keeps everything as a run.
+
+    Raises BoardError (board unfit, disk full), AgentError, TransferError, ConnectionFailed, DataError, UsageError. The run
+    appears only when it is whole; the folder on the board is removed in any case unless `keep` is set.
+    """
+    if request.out.exists() and not request.force and not (request.out.is_dir() and not any(request.out.iterdir())):
+        raise UsageError(f"{request.out}: exists already", hint="choose another folder, or --force to replace it")
+    for given in request.inputs:
+        given.check()
+    info = inspect_board(transport, work_dir=request.work_dir)
+    warnings = list(check_board(info, needed_nbytes=_needed_nbytes(request)))
+    with tempfile.TemporaryDirectory(prefix="rkparity-kit-") as scratch:
+        kit = find_kit(info.arch, scratch=Path(scratch))
+        check_kit(info, kit)
+        workspace = Workspace.open(transport, info.work_dir, frozenset(info.tools))
+        where = workspace.deploy(kit)
+    size = request.model.path.stat().st_size
+    progress.begin("send", size)
+    model = workspace.put_model(request.model.path, request.model.sha256, progress.advance)
+    progress.end()
+    folder = workspace.make_run_folder()
+    try:
+        result = _run(workspace, folder, where, kit, info, model, request, progress)
+        return _collect(workspace, folder, request, info, result, warnings, progress)
+    except ConnectionFailed as error:
+        raise TransferError(
+            f"{error.message}",
+            hint=f"the board's folder of this run is {folder}; if the run had ended, "
+            f"`rkparity pull --from {folder}/dumps` still gets its dumps",
+        ) from error
+    finally:
+        if not request.keep:
+            workspace.remove(folder)
+
+
+def _needed_nbytes(request: RunRequest) -> int:
+    """The model, the inputs, and every layer dumped as float32 (twice when both forms are asked for)."""
+    dumps = 0
+    for dump in request.model.expected_dumps():
+        count = 4
+        for size in dump.tensor.shape:
+            count *= size
+        dumps += count
+    return (
+        request.model.path.stat().st_size
+        + sum(given.path.stat().st_size for given in request.inputs)
+        + dumps * (2 if request.settings.dump_quant == 2 else 1)
+        + _SPARE_NBYTES
+    )
+
+
+def _run(
+    workspace: Workspace,
+    folder: str,
+    where: str,
+    kit: Kit,
+    info: BoardInfo,
+    model: str,
+    request: RunRequest,
+    progress: Reporter,
+) -> dict[str, Any]:
+    placed = [(f"{folder}/input{index}{given.path.suffix}", given) for index, given in enumerate(request.inputs)]
+    job = request.settings.job(model, placed, folder)
+    files = [Outgoing(path.rpartition("/")[2], given.path) for path, given in placed]
+    files.append(Outgoing("job.json", json.dumps(job, indent=1).encode()))
+    push_files(workspace.transport, folder, files, tools=workspace.tools)
+    if uses_agent(info, kit):
+        argv = [*interpreter(workspace.transport, kit, info), f"{where}/agent.py", "run", "--job", f"{folder}/job.json"]
+    else:
+        progress.note(f"the board has {f'only Python {info.python}' if info.python else 'no Python'}: rkrun is used")
+        argv = runner_command(f"{where}/bin/rkrun", job)
+    result = run_agent(workspace.transport, folder, argv, progress, timeout_s=request.settings.timeout_s)
+    for name in result.get("missing_dumps") or ():
+        raise AgentError(
+            f"the runtime did not write the dump {name!r}", hint="is the board's disk full? See the run's log"
+        )
+    return result
+
+
+def _collect(
+    workspace: Workspace,
+    folder: str,
+    request: RunRequest,
+    info: BoardInfo,
+    result: Mapping[str, Any],
+    warnings: list[str],
+    progress: Reporter,
+) -> RunReport:
+    start = time.monotonic()
+    dumps = _listed(workspace, f"{folder}/dumps", is_dump)
+    if not dumps:
+        raise AgentError(
+            "the run left no dump on the board", hint="the runtime writes dumps at RKNN_LOG_LEVEL 5; see its log"
+        )
+    results = _listed(workspace, f"{folder}/outputs", lambda name: _OUTPUT.fullmatch(name) or _LOG.fullmatch(name))
+    total = sum(file.nbytes for file in (*dumps, *results))
+    if len(dumps) + len(results) > _MAX_FILES or total > _MAX_NBYTES:
+        raise TransferError(
+            f"the run left {len(dumps) + len(results)} files with {size_text(total)}; the caps are "
+            f"{_MAX_FILES} files and {size_text(_MAX_NBYTES)}"
+        )
+    try:
+        with RunWriter(request.out, force=request.force) as writer:
+            progress.begin("fetch", total)
+            for sub, files in (("dumps", dumps), ("outputs", results)):
+                (writer.folder / sub).mkdir()
+                _fetch(workspace, f"{folder}/{sub}", files, writer.folder / sub, progress)
+            progress.end()
+            logs = [file.name for file in results if not _OUTPUT.fullmatch(file.name)]
+            (writer.folder / "logs").mkdir()
+            for name in logs:
+                (writer.folder / "outputs" / name).rename(writer.folder / "logs" / name)
+            records = records_of(writer.folder / "dumps", [file.name for file in dumps], request.model)
+            precision, _ = precision_of(records.tensors, request.model)
+            notes = (*warnings, *records.warnings, *request.model.warnings, *_runtime_warnings(result))
+            manifest = Manifest(
+                Engine.BOARD,
+                precision,
+                ModelRecord(
+                    request.model.path.name,
+                    request.model.sha256,
+                    request.model.platform or None,
+                    request.model.compiler_version or None,
+                ),
+                _input_records(writer, request, result),
+                records.tensors,
+                _versions(result, info),
+                {
+                    **request.settings.for_manifest(),
+                    "board": workspace.transport.name,
+                    "chip": info.chip,
+                    "outputs": _outputs(result),
+                    "run_us": list(_run_us(result)),
+                },
+                tuple(f"logs/{name}" for name in logs),
+                bool(result.get("emulated")),
+                "",
+                notes,
+            )
+            writer.finish(manifest)
+    except OSError as error:
+        raise local_disk_error(request.out, error) from error
+    finally:
+        progress.end()
+    progress.note(f"{size_text(total)} fetched in {time.monotonic() - start:.1f} s")
+    return RunReport(
+        request.out,
+        len(dumps),
+        len(results) - len(logs),
+        total,
+        _run_us(result),
+        manifest.versions.get("runtime", ""),
+        manifest.emulated,
+        notes,
+        folder if request.keep else None,
+    )
+
+
+def _listed(workspace: Workspace, folder: str, wanted: Any) -> list[RemoteFile]:
+    listing = list_folder(workspace.transport, folder)
+    return [] if listing is None else [file for file in listing.files if wanted(file.name)]
+
+
+def _fetch(workspace: Workspace, directory: str, files: list[RemoteFile], target: Path, progress: Reporter) -> None:
+    if not files:
+        return
+    received: dict[str, str] = {}
+
+    def arrived(file: Received) -> None:
+        received[file.name] = file.sha256
+
+    digests = (
+        Digests(workspace.transport, directory, [file.name for file in files], workspace.tools)
+        if can_hash(workspace.tools)
+        else None
+    )
+    try:
+        fetch_files(
+            workspace.transport,
+            directory,
+            files,
+            target,
+            tools=workspace.tools,
+            on_bytes=progress.advance,
+            on_file=arrived,
+        )
+        wrong = mismatches(received, digests.result(timeout_s=600)) if digests is not None else []
+    finally:
+        if digests is not None:
+            digests.cancel()
+    if wrong:
+        raise TransferError(
+            f"{workspace.transport.name}: {len(wrong)} files differ from the board's after the transfer, "
+            f"first {wrong[0]!r}",
+            hint="run again",
+        )
+
+
+def _input_records(writer: RunWriter, request: RunRequest, result: Mapping[str, Any]) -> tuple[InputRecord, ...]:
+    attrs = result.get("inputs") if isinstance(result.get("inputs"), list) else []
+    records = []
+    for index, given in enumerate(request.inputs):
+        attr = attrs[index] if isinstance(attrs, list) and index < len(attrs) else {}
+        name = str(attr.get("name") or f"input{index}") if isinstance(attr, dict) else f"input{index}"
+        records.append(writer.add_input(name, given.load(), layout=given.layout(), form=InputForm.RAW))
+    return tuple(records)
+
+
+def _versions(result: Mapping[str, Any], info: BoardInfo) -> dict[str, str]:
+    sdk = result.get("sdk")
+    sdk = sdk if isinstance(sdk, dict) else {}
+    versions = {
+        "rkparity": __version__,
+        "runtime": str(sdk.get("api_version") or info.runtime),
+        "driver": str(sdk.get("driver_version") or info.driver),
+        "python": info.python,
+        "libc": info.libc,
+    }
+    return {name: text for name, text in versions.items() if text}
+
+
+def _outputs(result: Mapping[str, Any]) -> list[Any]:
+    outputs = result.get("outputs")
+    return outputs if isinstance(outputs, list) else []
+
+
+def _run_us(result: Mapping[str, Any]) -> tuple[float, ...]:
+    times = result.get("run_us")
+    return tuple(float(value) for value in times if isinstance(value, (int, float))) if isinstance(times, list) else ()
+
+
+def _runtime_warnings(result: Mapping[str, Any]) -> tuple[str, ...]:
+    problems = result.get("dump_problems")
+    return tuple(f"dump: {problem}" for problem in problems) if isinstance(problems, list) else ()
