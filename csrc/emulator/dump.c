@@ -24,11 +24,10 @@ static kind kind_of(rkabi_type type) {
     case RKABI_TYPE_FLOAT16:
         return (kind){"float16", "<f2"};
     case RKABI_TYPE_INT8:
+    case RKABI_TYPE_BOOL: /* evidence 160_dumpquant_1_boolin_int8 */
         return (kind){"int8", "|i1"};
     case RKABI_TYPE_UINT8:
         return (kind){"uint8", "|u1"};
-    case RKABI_TYPE_BOOL:
-        return (kind){"bool", "|b1"};
     case RKABI_TYPE_INT32:
         return (kind){"int32", "<i4"};
     case RKABI_TYPE_INT64:

@@ -31,16 +31,21 @@ def read_build_record(rknn: Path) -> BuildSpec:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}; the emulator cannot know how to simulate {rknn.name}",
-                         hint="build the model with `rkparity build`, which writes the record beside it") from error
+        raise UsageError(
+            f"{path}: cannot be read: {error.strerror}; the emulator cannot know how to simulate {rknn.name}",
+            hint="build the model with `rkparity build`, which writes the record beside it",
+        ) from error
     except ValueError as error:
         raise UsageError(f"{path}: is no JSON: {error}") from error
     if not isinstance(record, dict) or record.get("schema") != BUILD_SCHEMA:
         raise UsageError(f"{path}: is no build record (schema {BUILD_SCHEMA})")
     sha256 = hashlib.sha256(rknn.read_bytes()).hexdigest()
     if record.get("rknn_sha256") != sha256:
-        raise UsageError(f"{path}: is the record of another build: its rknn_sha256 is {record.get('rknn_sha256')}, the file's "
-                         f"{sha256}", hint="build the model again with `rkparity build`")
+        raise UsageError(
+            f"{path}: is the record of another build: its rknn_sha256 is {record.get('rknn_sha256')}, the file's "
+            f"{sha256}",
+            hint="build the model again with `rkparity build`",
+        )
     return BuildSpec.from_json(record.get("spec"), source=str(path)).resolved(rknn.resolve().parent)
 
 
@@ -86,8 +91,10 @@ class ModelCatalogue:
         for file in self.files():
             if hashlib.sha256(file.read_bytes()).hexdigest() == sha256:
                 return file
-        raise UsageError(f"the emulator was not started with this model (sha256 {sha256[:16]}...)",
-                         hint="start it with --model M.rknn; M.rknn.build.json must lie beside the file")
+        raise UsageError(
+            f"the emulator was not started with this model (sha256 {sha256[:16]}...)",
+            hint="start it with --model M.rknn; M.rknn.build.json must lie beside the file",
+        )
 
     def _build(self, rknn: Path) -> tuple[Model, ValueSource]:
         model = read_model(rknn)
@@ -102,17 +109,27 @@ class ModelCatalogue:
 
 
 def check_same_build(model: Model, twin: Model) -> None:
-    """DataError when the two files were not built the same way. Their bytes differ in any case, so what they say decides."""
+    """DataError when two files were not built the same way. Their bytes always differ; what they say decides."""
     hint = "the toolkit, the source model or the calibration data changed since; build it again with `rkparity build`"
     if [(node.op_type, node.name) for node in model.nodes] != [(node.op_type, node.name) for node in twin.nodes]:
-        raise DataError(f"{model.path.name}: building it again from its record gives another list of operators", hint=hint)
+        raise DataError(
+            f"{model.path.name}: building it again from its record gives another list of operators", hint=hint
+        )
     others = {tensor.name: tensor for tensor in twin.tensors}
     for node in model.nodes:
         for index in node.outputs:
             mine = model.tensors[index]
             other = others.get(mine.name)
-            if other is None or mine.shape != other.shape or mine.dtype != other.dtype or mine.zero_point != other.zero_point \
-                    or len(mine.scale) != len(other.scale) \
-                    or any(abs(a - b) > _SCALE_TOLERANCE * abs(a) for a, b in zip(mine.scale, other.scale)):
-                raise DataError(f"{model.path.name}: building it again from its record gives another {mine.name} "
-                                "(type, shape, scale or zero point)", hint=hint)
+            if (
+                other is None
+                or mine.shape != other.shape
+                or mine.dtype != other.dtype
+                or mine.zero_point != other.zero_point
+                or len(mine.scale) != len(other.scale)
+                or any(abs(a - b) > _SCALE_TOLERANCE * abs(a) for a, b in zip(mine.scale, other.scale))
+            ):
+                raise DataError(
+                    f"{model.path.name}: building it again from its record gives another {mine.name} "
+                    "(type, shape, scale or zero point)",
+                    hint=hint,
+                )

@@ -24,19 +24,26 @@ class LayerTensor:
 def check_emulated(model: Model) -> None:
     """DataError when the emulator cannot stand in for the runtime with this model."""
     if not model.nodes:
-        raise DataError(f"{model.path.name}: the file's payload has no operator list (file version {model.file_version}, "
-                        f"target {model.platform}); the emulator cannot run it",
-                        hint="RV1103/RV1106 models are not emulated; build for another target to try the rest")
+        raise DataError(
+            f"{model.path.name}: the file's payload has no operator list (file version {model.file_version}, "
+            f"target {model.platform}); the emulator cannot run it",
+            hint="RV1103/RV1106 models are not emulated; build for another target to try the rest",
+        )
     for tensor in (*model.input_tensors, *model.output_tensors):
         if tensor.dtype not in TYPE_CODES:
-            raise DataError(f"{model.path.name}: {tensor.name} has the type {tensor.dtype}, which the emulator cannot pass on")
+            raise DataError(
+                f"{model.path.name}: {tensor.name} has the type {tensor.dtype}, which the emulator cannot pass on"
+            )
 
 
 def layer_tensors(model: Model) -> tuple[LayerTensor, ...]:
     """The tensors of the operators the NPU runs, in the order of their dumps."""
-    return tuple(LayerTensor(node.index, slot, model.tensors[index])
-                 for node in model.nodes if node.op_type not in (INPUT_OPERATOR, OUTPUT_OPERATOR)
-                 for slot, index in enumerate(node.outputs))
+    return tuple(
+        LayerTensor(node.index, slot, model.tensors[index])
+        for node in model.nodes
+        if node.op_type not in (INPUT_OPERATOR, OUTPUT_OPERATOR)
+        for slot, index in enumerate(node.outputs)
+    )
 
 
 def describe(model: Model, *, simulator: str) -> bytes:
@@ -44,11 +51,22 @@ def describe(model: Model, *, simulator: str) -> bytes:
     check_emulated(model)
     used = sorted({*model.inputs, *model.outputs, *(index for node in model.nodes for index in node.outputs)})
     place = {index: position for position, index in enumerate(used)}
-    parts = [text(model.platform), text(model.compiler_version), text(model.source_framework), text(simulator),
-             u32(model.file_version), u32(len(used)), u32(len(model.nodes)), u32(len(model.inputs)), u32(len(model.outputs))]
+    parts = [
+        text(model.platform),
+        text(model.compiler_version),
+        text(model.source_framework),
+        text(simulator),
+        u32(model.file_version),
+        u32(len(used)),
+        u32(len(model.nodes)),
+        u32(len(model.inputs)),
+        u32(len(model.outputs)),
+    ]
     parts += [_tensor(model.tensors[index]) for index in used]
-    parts += [_input(place[index], model.tensors[index], _normalization(model, position))
-              for position, index in enumerate(model.inputs)]
+    parts += [
+        _input(place[index], model.tensors[index], _normalization(model, position))
+        for position, index in enumerate(model.inputs)
+    ]
     parts += [u32(place[index]) for index in model.outputs]
     parts += [_node(model, node, place) for node in model.nodes]
     return b"".join(parts)
@@ -57,8 +75,16 @@ def describe(model: Model, *, simulator: str) -> bytes:
 def _tensor(tensor: ModelTensor) -> bytes:
     scale = tensor.scale[0] if tensor.is_quantized else 1.0
     zero_point = tensor.zero_point[0] if tensor.is_quantized and tensor.zero_point else 0
-    return b"".join([text(tensor.name), u32(TYPE_CODES.get(tensor.dtype, TYPE_CODES["float32"])), _dims(tensor.shape),
-                     _dims(tensor.native_dims), f32(scale), i32(zero_point)])
+    return b"".join(
+        [
+            text(tensor.name),
+            u32(TYPE_CODES.get(tensor.dtype, TYPE_CODES["float32"])),
+            _dims(tensor.shape),
+            _dims(tensor.native_dims),
+            f32(scale),
+            i32(zero_point),
+        ]
+    )
 
 
 def _dims(dims: tuple[int, ...]) -> bytes:
@@ -70,7 +96,9 @@ def _normalization(model: Model, position: int) -> InputNormalization | None:
     return next((item for item in model.normalization if item.name == name), None)
 
 
-def channel_values(tensor: ModelTensor, normalization: InputNormalization | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_values(
+    tensor: ModelTensor, normalization: InputNormalization | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and std per channel of an input, both empty when it is not normalised.
 
     The file gives one number per channel, or one for all of them.
@@ -101,5 +129,13 @@ def _node(model: Model, node: Node, place: dict[int, int]) -> bytes:
         role, position = _ROLE_OUTPUT, model.outputs.index(node.inputs[0])
     elif node.op_type in (INPUT_OPERATOR, OUTPUT_OPERATOR):
         raise DataError(f"{model.path.name}: {node.name} belongs to no input or output of the model")
-    return b"".join([text(node.op_type), text(node.name), u32(role), u32(position), u32(len(outputs)),
-                     *(u32(place[index]) for index in outputs)])
+    return b"".join(
+        [
+            text(node.op_type),
+            text(node.name),
+            u32(role),
+            u32(position),
+            u32(len(outputs)),
+            *(u32(place[index]) for index in outputs),
+        ]
+    )

@@ -37,8 +37,18 @@ FLAG_RAW_UINT8 = 1
 NO_VALUE = 0xFFFFFFFF
 
 # The library's element types, by NumPy name (csrc/abi/rknn_abi.h).
-TYPE_CODES = {"float32": 0, "float16": 1, "int8": 2, "uint8": 3, "int16": 4, "uint16": 5, "int32": 6, "uint32": 7,
-              "int64": 8, "bool": 9}
+TYPE_CODES = {
+    "float32": 0,
+    "float16": 1,
+    "int8": 2,
+    "uint8": 3,
+    "int16": 4,
+    "uint16": 5,
+    "int32": 6,
+    "uint32": 7,
+    "int64": 8,
+    "bool": 9,
+}
 TYPE_NAMES = {code: name for name, code in TYPE_CODES.items()}
 
 MAX_MODEL_NBYTES = 1 << 32

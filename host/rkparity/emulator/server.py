@@ -51,8 +51,10 @@ class LayerValueServer:
             self._listener.listen(64)
         except OSError as error:
             self._listener.close()
-            raise UsageError(f"{self.socket_path}: no socket can be made there: {error}",
-                             hint="set TMPDIR to a folder with a short path") from error
+            raise UsageError(
+                f"{self.socket_path}: no socket can be made there: {error}",
+                hint="set TMPDIR to a folder with a short path",
+            ) from error
         self._thread = threading.Thread(target=self._accept, name="layer-values", daemon=True)
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -62,7 +64,9 @@ class LayerValueServer:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -148,8 +152,10 @@ class Conversation:
         if operation is Operation.HELLO:
             version = int.from_bytes(payload[:4], "little")
             if version != PROTOCOL_VERSION:
-                raise DataError(f"the library speaks version {version} of the emulator's protocol, this server {PROTOCOL_VERSION}",
-                                hint="use the librknnrt.so of the same rkparity installation")
+                raise DataError(
+                    f"the library speaks version {version} of the emulator's protocol, this server {PROTOCOL_VERSION}",
+                    hint="use the librknnrt.so of the same rkparity installation",
+                )
             return []
         if operation is Operation.OPEN:
             self._model, self._source = self._open_model(hashlib.sha256(payload).hexdigest())
@@ -172,8 +178,10 @@ def encode_run(model: Model, values: RunValues, *, want_layers: bool) -> list[by
         if layer is None:
             parts.append(u32(item.node) + u32(item.slot) + u32(NO_VALUE) + u64(0))
         else:
-            parts += [u32(item.node) + u32(item.slot) + u32(TYPE_CODES[layer.dtype.name]) + u64(layer.nbytes),
-                      layer.data.cast("B")]
+            parts += [
+                u32(item.node) + u32(item.slot) + u32(TYPE_CODES[layer.dtype.name]) + u64(layer.nbytes),
+                layer.data.cast("B"),
+            ]
     return parts
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunValues:
-    """One run: `outputs` in the model's types, by API index; `layers` dequantised to float32 (int64 stays), by tensor name."""
+    """One run: `outputs` in the model's types, by API index; `layers` as float32 (int64 stays), by tensor name."""
 
     outputs: tuple[NDArray[Any], ...]
     layers: Mapping[str, NDArray[Any]]
@@ -49,8 +49,10 @@ class SimulatorSource:
         import numpy as np
 
         graph = graph_inputs(self._model, inputs)
-        shaped = [np.ascontiguousarray(value.reshape(item.shape)) if value.size == np.prod(item.shape) else value
-                  for value, item in zip(graph, self._built.inputs)]
+        shaped = [
+            np.ascontiguousarray(value.reshape(item.shape)) if value.size == np.prod(item.shape) else value
+            for value, item in zip(graph, self._built.inputs)
+        ]
         layers: dict[str, NDArray[Any]] = {}
         if want_layers:
             wanted = {item.tensor.name: item.tensor for item in layer_tensors(self._model)}
@@ -60,9 +62,12 @@ class SimulatorSource:
         else:
             outputs = tuple(self._worker.outputs(self._built.model_id, shaped))
         if len(outputs) != len(self._model.outputs):
-            raise DataError(f"the simulator gave {len(outputs)} outputs, {self._model.path.name} has {len(self._model.outputs)}")
-        return RunValues(tuple(output_value(tensor, array) for tensor, array in zip(self._model.output_tensors, outputs)),
-                         layers)
+            raise DataError(
+                f"the simulator gave {len(outputs)} outputs, {self._model.path.name} has {len(self._model.outputs)}"
+            )
+        return RunValues(
+            tuple(output_value(tensor, array) for tensor, array in zip(self._model.output_tensors, outputs)), layers
+        )
 
 
 def graph_inputs(model: Model, inputs: Sequence[GraphValue]) -> list[NDArray[Any]]:
@@ -80,8 +85,10 @@ def graph_inputs(model: Model, inputs: Sequence[GraphValue]) -> list[NDArray[Any
         expected = "uint8" if value.raw_uint8 else tensor.dtype
         count = int(np.prod(tensor.shape, dtype=np.int64))
         if value.dtype != expected or len(value.data) != count * np.dtype(expected).itemsize:
-            raise DataError(f"input {tensor.name}: {len(value.data)} bytes of {value.dtype} given, {count} elements of "
-                            f"{expected} expected")
+            raise DataError(
+                f"input {tensor.name}: {len(value.data)} bytes of {value.dtype} given, {count} elements of "
+                f"{expected} expected"
+            )
         array: NDArray[Any] = np.frombuffer(value.data, dtype=expected).reshape(tensor.shape)
         if value.raw_uint8:
             array = _normalized(model, tensor, array)
@@ -102,7 +109,9 @@ def _normalized(model: Model, tensor: ModelTensor, pixels: NDArray[Any]) -> NDAr
     if not mean:
         return values
     shape = (1, -1) + (1,) * (values.ndim - 2)
-    return (values - np.array(mean, np.float32).reshape(shape)) / np.array(std, np.float32).reshape(shape)
+    values -= np.array(mean, np.float32).reshape(shape)
+    values /= np.array(std, np.float32).reshape(shape)
+    return values
 
 
 def _fitting(tensor: ModelTensor, array: NDArray[Any]) -> NDArray[Any]:
@@ -110,7 +119,9 @@ def _fitting(tensor: ModelTensor, array: NDArray[Any]) -> NDArray[Any]:
     import numpy as np
 
     if array.size != int(np.prod(tensor.shape, dtype=np.int64)):
-        raise DataError(f"{tensor.name}: the simulator's shape {array.shape} is not the compiled model's {tensor.shape}")
+        raise DataError(
+            f"{tensor.name}: the simulator's shape {array.shape} is not the compiled model's {tensor.shape}"
+        )
     return array
 
 
@@ -118,7 +129,9 @@ def layer_value(tensor: ModelTensor, array: NDArray[Any]) -> NDArray[Any]:
     """A layer's values as the library dumps them: float32, int64 for int64 tensors."""
     import numpy as np
 
-    return np.ascontiguousarray(_fitting(tensor, array), dtype=np.int64 if tensor.dtype == "int64" else np.float32).reshape(-1)
+    return np.ascontiguousarray(
+        _fitting(tensor, array), dtype=np.int64 if tensor.dtype == "int64" else np.float32
+    ).reshape(-1)
 
 
 def output_value(tensor: ModelTensor, array: NDArray[Any]) -> NDArray[Any]:
@@ -129,5 +142,8 @@ def output_value(tensor: ModelTensor, array: NDArray[Any]) -> NDArray[Any]:
     if tensor.is_quantized:
         info = np.iinfo(tensor.dtype)
         quantized = np.rint(flat.astype(np.float64) / np.float64(tensor.scale[0])) + tensor.zero_point[0]
-        return np.clip(np.nan_to_num(quantized), info.min, info.max).astype(tensor.dtype)
+        if not np.isfinite(quantized).all():
+            raise DataError(f"{tensor.name}: the simulator gave values that are not finite for a {tensor.dtype} tensor")
+        integers: NDArray[Any] = np.clip(quantized, info.min, info.max).astype(tensor.dtype)
+        return integers
     return np.ascontiguousarray(flat, dtype=tensor.dtype)

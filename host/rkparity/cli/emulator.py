@@ -1,0 +1,132 @@
+"""A virtual board: an SSH server on this machine with an emulated librknnrt that computes what the simulator computes.
+
+start   start one and print how to connect; `--board @FILE` of the other commands reads the file it writes
+stop    end it
+exec    run one program with the emulated librknnrt, without SSH
+shell   the same for an interactive shell
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+DEFAULT_BOARD_FILE = "rkparity-board.json"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="start|stop|exec|shell")
+    start = actions.add_parser("start", help="start a virtual board")
+    _add_models(start)
+    start.add_argument(
+        "--board-file",
+        type=Path,
+        default=Path(DEFAULT_BOARD_FILE),
+        metavar="FILE",
+        help=f"where to write how to connect (default: {DEFAULT_BOARD_FILE})",
+    )
+    start.add_argument("--foreground", action="store_true", help="stay in the terminal until Ctrl-C")
+    start.add_argument(
+        "--ssh",
+        choices=["auto", "openssh", "embedded"],
+        default="auto",
+        help="the SSH server (default: OpenSSH's where it is installed)",
+    )
+    start.add_argument("--port", type=int, default=0, help="the TCP port on 127.0.0.1 (default: a free one)")
+    start.add_argument(
+        "--root",
+        type=Path,
+        metavar="FOLDER",
+        help="the folder that is the board (default: a temporary one, removed at the end)",
+    )
+    stop = actions.add_parser("stop", help="end a virtual board")
+    stop.add_argument("--board-file", type=Path, default=Path(DEFAULT_BOARD_FILE), metavar="FILE")
+    execute = actions.add_parser("exec", help="run one program with the emulated librknnrt")
+    _add_models(execute)
+    execute.add_argument("program", nargs=argparse.REMAINDER, metavar="-- PROGRAM ARGUMENT...")
+    shell = actions.add_parser("shell", help="an interactive shell with the emulated librknnrt")
+    _add_models(shell)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="M.rknn|FOLDER",
+        help="a model the board can run, with its build record M.rknn.build.json beside it, or a folder of "
+        "such models; may be repeated",
+    )
+    parser.add_argument("--toolkit-python", type=Path, metavar="PYTHON", help="the interpreter that has rknn-toolkit2")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Does what `action` says; returns the exit code, for exec and shell the program's."""
+    if arguments.action == "stop":
+        from rkparity.emulator.service import stop
+
+        stop(arguments.board_file.resolve())
+        print(f"{arguments.board_file}: the virtual board has ended")
+        return 0
+    if arguments.action == "start":
+        return _start(arguments)
+    return _run_program(arguments)
+
+
+def _start(arguments: argparse.Namespace) -> int:
+    from rkparity.emulator.service import serve, start_in_background
+
+    board_file = arguments.board_file.resolve()
+    if not arguments.foreground:
+        options = [option for model in arguments.model for option in ("--model", str(model))]
+        options += ["--ssh", arguments.ssh, "--port", str(arguments.port)]
+        if arguments.root is not None:
+            options += ["--root", str(arguments.root)]
+        if arguments.toolkit_python is not None:
+            options += ["--toolkit-python", str(arguments.toolkit_python)]
+        print(start_in_background(options, board_file), end="")
+        print(f"  or, for every command of rkparity: --board @{arguments.board_file}")
+        return 0
+    from rkparity.emulator.catalogue import ModelCatalogue
+    from rkparity.emulator.virtual_board import SshKind, VirtualBoard, chip_of
+    from rkparity.errors import UsageError
+    from rkparity.toolkit.bootstrap import find_toolkit_python
+
+    if not arguments.model:
+        raise UsageError("no model was given", hint="rkparity emulator start --model M.rknn")
+    models = ModelCatalogue(find_toolkit_python(arguments.toolkit_python), arguments.model)
+    serve(
+        VirtualBoard(
+            models, chip=chip_of(arguments.model), root=arguments.root, ssh=SshKind(arguments.ssh), port=arguments.port
+        ),
+        board_file,
+    )
+    return 0
+
+
+def _run_program(arguments: argparse.Namespace) -> int:
+    import os
+    import subprocess
+    import tempfile
+
+    from rkparity.emulator.catalogue import ModelCatalogue
+    from rkparity.emulator.runtime import EmulatedRuntime
+    from rkparity.errors import UsageError
+    from rkparity.toolkit.bootstrap import find_toolkit_python
+
+    program = [os.environ.get("SHELL", "/bin/sh")]
+    if arguments.action == "exec":
+        program = arguments.program[1:] if arguments.program[:1] == ["--"] else arguments.program
+        if not program:
+            raise UsageError("no program was given", hint="rkparity emulator exec --model M.rknn -- ./app arguments")
+    if not arguments.model:
+        raise UsageError("no model was given", hint=f"rkparity emulator {arguments.action} --model M.rknn ...")
+    models = ModelCatalogue(find_toolkit_python(arguments.toolkit_python), arguments.model)
+    with tempfile.TemporaryDirectory(prefix="rkp-") as folder, EmulatedRuntime(models, Path(folder)) as runtime:
+        try:
+            code = subprocess.run(program, env={**os.environ, **runtime.environment()}, check=False).returncode
+        except OSError as error:
+            raise UsageError(f"{program[0]}: cannot be started: {error.strerror}") from error
+    return code if code >= 0 else 128 - code

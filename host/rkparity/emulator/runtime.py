@@ -1,0 +1,83 @@
+"""The emulated runtime on this machine: the library in a folder of its own, and the server that gives it values."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from rkparity.emulator.server import LayerValueServer
+from rkparity.emulator.values import ValueSource
+from rkparity.errors import RkparityError
+from rkparity.model import Model
+
+LIBRARY_NAME = "librknnrt.so"
+LIBRARY_VARIABLE = "RKPARITY_EMULATOR_LIBRARY"
+_SOCKET_FILE = "librknnrt.emulator"
+
+
+class Models(Protocol):
+    """What the runtime serves; `rkparity.emulator.catalogue.ModelCatalogue` is the real one."""
+
+    def prepare(self) -> None:
+        """Readies what can be readied before the first rknn_init."""
+
+    def open(self, sha256: str) -> tuple[Model, ValueSource]:
+        """The model whose `.rknn` bytes have this digest."""
+
+    def close(self) -> None:
+        """Frees everything."""
+
+
+def runtime_library() -> Path:
+    """The emulated librknnrt of this installation, or the one RKPARITY_EMULATOR_LIBRARY names."""
+    named = os.environ.get(LIBRARY_VARIABLE)
+    path = Path(named) if named else Path(__file__).resolve().parent / "lib" / LIBRARY_NAME
+    if not path.is_file():
+        raise RkparityError(
+            f"{path}: the emulated runtime is not there",
+            hint="install rkparity with pip (its build compiles the library), or name a built one with "
+            f"{LIBRARY_VARIABLE}",
+        )
+    return path
+
+
+class EmulatedRuntime:
+    """The library in `folder`/lib and its server; a context manager. `models` is closed with it."""
+
+    def __init__(self, models: Models, folder: Path) -> None:
+        self._models = models
+        self.library_folder = folder / "lib"
+        self.library = self.library_folder / LIBRARY_NAME
+        source = runtime_library()
+        self.library_folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, self.library)
+        self.library.chmod(0o755)
+        self._server = LayerValueServer(models.open)
+
+    def __enter__(self) -> EmulatedRuntime:
+        try:
+            self._models.prepare()
+            self._server.__enter__()
+            (self.library_folder / _SOCKET_FILE).write_text(f"{self._server.socket_path}\n", encoding="utf-8")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the server and frees the models."""
+        self._server.close()
+        self._models.close()
+
+    def environment(self) -> Mapping[str, str]:
+        """What a program needs to load this library instead of a board's."""
+        return {"LD_LIBRARY_PATH": str(self.library_folder), "RKPARITY_LIBRKNNRT": str(self.library)}
