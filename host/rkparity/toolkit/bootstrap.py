@@ -263,8 +263,9 @@ def _named_python(path: Path, source: str) -> Path:
 
 
 def _checkout_folder() -> tuple[Path, ...]:
-    checkout = Path(__file__).resolve().parents[3]
-    return (checkout / ".toolkit",) if (checkout / "pyproject.toml").is_file() else ()
+    # Run from the source tree, or installed into the checkout's own .venv as scripts/setup does.
+    candidates = (Path(__file__).resolve().parents[3], Path(sys.prefix).parent)
+    return tuple(folder / ".toolkit" for folder in candidates if (folder / "pyproject.toml").is_file())
 
 
 def _last_line(text: str) -> str:
