@@ -35,8 +35,8 @@ size_t rkp_dtype_nbytes(int32_t dtype);
  * source is dequantised in float32, as the runtime's want_float does. */
 int rkp_source_fits_float32(const struct rkp_source *source);
 
-/* Converts `n` elements at `from`, aligned for their type. Returns 0, or -1 for a type that is not known (or, for float32,
- * does not fit). 64-bit integers beyond 2^53 are rounded to float64. */
+/* Converts `n` elements at `from`, aligned for their type. Returns 0, or -1 for a type that is not known (or, for
+ * float32, does not fit). 64-bit integers beyond 2^53 are rounded to float64. */
 int rkp_convert_float32(float *to, const void *from, size_t n, const struct rkp_source *source);
 int rkp_convert_float64(double *to, const void *from, size_t n, const struct rkp_source *source);
 

@@ -5,9 +5,9 @@
  * compensation. A sum of squares is therefore right to about RKP_BLOCK * 2^-53 (2e-13) relative, whatever n is and
  * however the tensor is cut into chunks.
  *
- * A pair of elements counts towards the sums only when both are finite. |test - reference| for maximum, tolerance, LSB and
- * ulp is evaluated in float32 for a pair of tensors that float32 holds (in float64 where float32 overflows), otherwise
- * in float64. */
+ * A pair of elements counts towards the sums only when both are finite. |test - reference| for maximum, tolerance, LSB
+ * and ulp is evaluated in float32 for a pair of tensors that float32 holds (in float64 where float32 overflows),
+ * otherwise in float64. */
 #ifndef RKPARITY_KERNELS_PAIR_H
 #define RKPARITY_KERNELS_PAIR_H
 

@@ -64,7 +64,11 @@ static inline double vd_total(vd x)
 }
 
 static inline vc vc_zero(void) { return _mm256_setzero_si256(); }
-static inline vc vc_null(vc c, vf x) { return _mm256_sub_epi32(c, _mm256_cmpeq_epi32(_mm256_castps_si256(x), vc_zero())); }
+
+static inline vc vc_null(vc c, vf x)
+{
+    return _mm256_sub_epi32(c, _mm256_cmpeq_epi32(_mm256_castps_si256(x), vc_zero()));
+}
 
 static inline vc vc_greater(vc c, vf x, vf y)
 {

@@ -44,7 +44,7 @@ static inline double vd_total(vd x) { return _mm512_reduce_add_pd(x); }
 
 static inline vc count(vc c, __mmask16 mask) { return _mm512_mask_add_epi32(c, mask, c, _mm512_set1_epi32(1)); }
 static inline vc vc_zero(void) { return _mm512_setzero_si512(); }
-static inline vc vc_null(vc c, vf x) { return count(c, _mm512_testn_epi32_mask(_mm512_castps_si512(x), _mm512_castps_si512(x))); }
+static inline vc vc_null(vc c, vf x) { return count(c, _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_EQ_OQ)); }
 static inline vc vc_greater(vc c, vf x, vf y) { return count(c, _mm512_cmp_ps_mask(x, y, _CMP_GT_OQ)); }
 static inline vc vc_at_most(vc c, vf x, vf y) { return count(c, _mm512_cmp_ps_mask(x, y, _CMP_LE_OQ)); }
 static inline uint32_t vc_total(vc c) { return (uint32_t)_mm512_reduce_add_epi32(c); }

@@ -1,7 +1,7 @@
 """Scores pairs of tensors with the compiled kernels: arrays in memory, or `.npy` files of any size in fixed memory.
 
-Every element of every tensor is read once, whatever is asked about it. The kernels release the GIL, so pairs may be scored in
-threads.
+Every element of every tensor is read once, whatever is asked about it. The kernels release the GIL, so pairs may be
+scored in threads.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class Quantization:
 class ScoreOptions:
     """What is counted besides the scores that need no parameter.
 
-    `atol`/`rtol`: an element is over the tolerance when |test - reference| > atol + rtol * |reference|.
-    `scale`: one step of the tensors' quantisation grid, for errors in LSB. `saturation`: the lowest and highest value
-    of the grid; with a scale, values within half a step of an end count as on it. `float16_ulp`: errors in float16 ulps of
-    the reference, counting those over `ulp_limit`. `implementation` chooses a kernel (0: the best this machine has).
+    `atol`/`rtol`: an element is over the tolerance when |test - reference| > atol + rtol * |reference|. `scale`: one
+    step of the tensors' quantisation grid, for errors in LSB. `saturation`: the lowest and highest value of the grid;
+    with a scale, values within half a step of an end count as on it. `float16_ulp`: errors in float16 ulps of the
+    reference, counting those over `ulp_limit`. `implementation` chooses a kernel (0: the best this machine has).
     """
 
     atol: float = 1e-5
@@ -84,7 +84,7 @@ DEFAULT_OPTIONS = ScoreOptions()
 
 
 def grid_ends(dtype: str, quantization: Quantization) -> tuple[float, float]:
-    """The lowest and highest value an integer tensor of `dtype` ("int8", "uint8", "int16") can hold under `quantization`."""
+    """The lowest and highest value an integer tensor of `dtype` ("int8", "uint8", "int16") can hold."""
     ranges = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "uint16": (0, 65535)}
     if dtype not in ranges:
         raise UsageError(f"no quantisation grid is known for {dtype}")
@@ -96,7 +96,7 @@ class _Pair:
     """One accumulator: options in, chunks in, PairStatistics out."""
 
     def __init__(self, options: ScoreOptions, test: Any, reference: Any) -> None:
-        for name, value in (("atol", options.atol), ("rtol", options.rtol)):
+        for name, value in (("atol", options.atol), ("rtol", options.rtol), ("ulp_limit", options.ulp_limit)):
             if not value >= 0:
                 raise UsageError(f"{name} is {value}, it must be 0 or more")
         if options.scale is not None and not (math.isfinite(options.scale) and options.scale > 0):
@@ -220,8 +220,8 @@ def score_arrays(test: NDArray[Any], reference: NDArray[Any], options: ScoreOpti
                  ignore_unit_dims: bool = False) -> PairStatistics:
     """All scores of two arrays of equal shape, of any number type, in any memory order.
 
-    With a Quantization an integer side is dequantised first. With `ignore_unit_dims` shapes may differ in dimensions of 1.
-    Raises ShapeMismatch for other shapes, UsageError for types that are not plain numbers.
+    With a Quantization an integer side is dequantised first. With `ignore_unit_dims` shapes may differ in dimensions
+    of 1. Raises ShapeMismatch for other shapes, UsageError for types that are not plain numbers.
     """
     _check_shapes(test.shape, reference.shape, "test against reference", ignore_unit_dims)
     pair = _Pair(options, _source(_kind(test), test_quantization, "test"),
@@ -250,8 +250,8 @@ def score_channels(test: NDArray[Any], reference: NDArray[Any], axis: int, optio
 
     test_channels, reference_channels = np.moveaxis(test, axis, 0), np.moveaxis(reference, axis, 0)
     return tuple(
-        score_arrays(np.asarray(test_channel), np.asarray(reference_channel), options, test_quantization=test_quantization,
-                     reference_quantization=reference_quantization)
+        score_arrays(np.asarray(test_channel), np.asarray(reference_channel), options,
+                     test_quantization=test_quantization, reference_quantization=reference_quantization)
         for test_channel, reference_channel in zip(test_channels, reference_channels)
     )
 
@@ -302,8 +302,8 @@ def score_together(files: Sequence[TensorFile], pairs: Sequence[tuple[int, int, 
                    ignore_unit_dims: bool = False) -> list[PairStatistics]:
     """Scores several pairs among `files`, each (test, reference, options) by position, reading every file once.
 
-    Board against simulator, board against golden and simulator against golden cost three reads instead of six. Raises as
-    score_files does.
+    Board against simulator, board against golden and simulator against golden cost three reads instead of six.
+    Raises as score_files does.
     """
     headers = [read_npy_header(file.path) for file in files]
     for test, reference, _ in pairs:

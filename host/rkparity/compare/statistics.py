@@ -14,8 +14,9 @@ from typing import Any
 class SideStatistics:
     """One tensor by itself.
 
-    `zeros`, `minimum`, `maximum` and the saturation counts are over its finite values; `minimum` and `maximum` are NaN if it
-    has none. `saturated_low`/`saturated_high` count values at the ends of the quantisation grid, None if no grid was given.
+    `zeros`, `minimum`, `maximum` and the saturation counts are over its finite values; `minimum` and `maximum` are
+    NaN if it has none. `saturated_low`/`saturated_high` count values at the ends of the quantisation grid, None if no
+    grid was given.
     """
 
     nan: int
@@ -52,7 +53,7 @@ class LsbStatistics:
 
 @dataclass(frozen=True)
 class UlpStatistics:
-    """Errors in float16 units in the last place of the reference value, over the finite pairs; `over` counts errors above `limit`."""
+    """Errors in float16 ulps of the reference value, over the finite pairs; `over` counts those above `limit`."""
 
     max_ulp: float
     limit: float
@@ -63,11 +64,11 @@ class UlpStatistics:
 class PairStatistics:
     """All scores of one pair of tensors of equal shape.
 
-    Scores are over the `n_finite` pairs of elements in which both sides are finite; `finite` says whether that is all of
-    them. A score that is not defined (no finite pair at all) is NaN. `n` is the number of elements; `equal` counts equal
-    values, equal infinities and NaN on both sides; `nonfinite_mismatch` counts the pairs with a NaN or infinity that are not
-    equal in this sense, and they count as over the tolerance. `max_abs_index` is the flat C-order index of the first element
-    with the largest error, None if there is no finite pair.
+    Scores are over the `n_finite` pairs of elements in which both sides are finite; `finite` says whether that is all
+    of them. A score that is not defined (no finite pair at all) is NaN. `n` is the number of elements; `equal` counts
+    equal values, equal infinities and NaN on both sides; `nonfinite_mismatch` counts the pairs with a NaN or infinity
+    that are not equal in this sense, and they count as over the tolerance. `max_abs_index` is the flat C-order index
+    of the first element with the largest error, None if there is no finite pair.
     """
 
     n: int
@@ -105,7 +106,7 @@ class PairStatistics:
         return self.over_tolerance / self.n if self.n else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; a number JSON cannot hold is null, and `special` maps its name to "nan", "inf" or "-inf"."""
+        """Plain JSON values; what JSON cannot hold is null and `special` maps its name to "nan", "inf" or "-inf"."""
         special: dict[str, str] = {}
         value = _plain(self, "", special)
         value["finite"] = self.finite
@@ -130,7 +131,7 @@ def _plain(record: Any, path: str, special: dict[str, str]) -> dict[str, Any]:
 
 
 def cosine(dot: float, norm_test: float, norm_reference: float) -> float:
-    """dot / (|test| |reference|), not centred, as the toolkit prints it; 1 for two zero tensors, 0 if only one is zero."""
+    """dot / (|test| |reference|), not centred, as the toolkit prints it; 1 for two zero tensors, 0 if one is zero."""
     if norm_test == 0 or norm_reference == 0:
         return 1.0 if norm_test == norm_reference else 0.0
     value = dot / norm_test / norm_reference

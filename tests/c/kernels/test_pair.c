@@ -1,5 +1,5 @@
-/* Every vector twin against the scalar reference: lengths around every boundary, special values at every position, chunks
- * and merges. Run under AddressSanitizer and UndefinedBehaviorSanitizer, arrays end exactly where their memory ends. */
+/* Every vector twin against the scalar reference: lengths around every boundary, special values at every position,
+ * chunks and merges. Run under AddressSanitizer and UndefinedBehaviorSanitizer, arrays end exactly where their memory ends. */
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -91,7 +91,8 @@ static void check_same(const struct rkp_pair *a, const struct rkp_pair *b)
     CHECK(close_to(rkp_sum_value(&a->reference_square), reference_square, reference_square));
     CHECK(close_to(rkp_sum_value(&a->dot), rkp_sum_value(&b->dot), size));
     CHECK(close_to(rkp_sum_value(&a->error_square), rkp_sum_value(&b->error_square), rkp_sum_value(&b->error_square)));
-    CHECK(close_to(rkp_sum_value(&a->error), rkp_sum_value(&b->error), sqrt(test_square * (double)a->n) + sqrt(reference_square * (double)a->n)));
+    const double reach = sqrt(test_square * (double)a->n) + sqrt(reference_square * (double)a->n);
+    CHECK(close_to(rkp_sum_value(&a->error), rkp_sum_value(&b->error), reach));
     check_side(&a->test, &b->test);
     check_side(&a->reference, &b->reference);
 }
