@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rkparity.errors import DataError, UsageError
+from rkparity.errors import UsageError
 
 if TYPE_CHECKING:
     from rkparity.compare.source import TensorSource
@@ -148,11 +148,7 @@ def _open_model(path: Path | None) -> Model | None:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise UsageError(f"--model {path}: {what}", hint="give the .rknn file that the board ran")
-    try:
-        return read_model(path)
-    except DataError as error:
-        # A file given by hand that is no model is a wrong argument, not damaged data of a run.
-        raise UsageError(f"--model {error.message}", hint=error.hint) from error
+    return read_model(path)
 
 
 def main() -> int:

@@ -67,6 +67,8 @@ def _without_model(dumps: DumpSet, alignment: Alignment, reference: Manifest) ->
                 True,
             )
         )
+    if not any(entry.name.is_output for entry in (*dumps.entries, *(item.entry for item in dumps.damaged))):
+        gaps.append(NotCompared(None, None, missing, "no OutputOperator dump: the run stopped before its end", True))
     explained = (Reason.CONVERSION, Reason.FUSED_AWAY, Reason.MISSING_DUMP, Reason.NAME_COLLISION)
     outputs = {record.name for record in reference.tensors if record.role is Role.OUTPUT}
     gaps += [

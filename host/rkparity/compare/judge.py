@@ -134,7 +134,8 @@ def _quantized(stats: PairStatistics, limits: Limits, scale: float) -> list[_Rem
     _add(remarks, verdict, f"{over} of {stats.n} elements ({100 * share:.3g} %) are off by more than 1 LSB")
     _add(
         remarks,
-        _level(lsb.max_lsb, limits.lsb_warn_max, limits.lsb_fail_max),
+        # Float32 cannot give a whole number of steps exactly.
+        _level(round(lsb.max_lsb, 2), limits.lsb_warn_max, limits.lsb_fail_max),
         f"largest error {lsb.max_lsb:.3g} LSB at element {stats.max_abs_index}",
     )
     if stats.n >= _FEW_ELEMENTS:

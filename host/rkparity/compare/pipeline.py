@@ -138,6 +138,11 @@ class _Comparer:
                     not_compared.append(self._refused(pair.dump, pair, "damaged-file", error.message))
                 except UsageError as error:
                     not_compared.append(self._refused(pair.dump, pair, "type", error.message))
+        not_compared += [
+            NotCompared(result.dump, result.tensor, "input-not-proven", result.proof.text, True)
+            for result in results
+            if result.proof is not None and result.proof.verdict is Verdict.NOT_COMPARED
+        ]
         return _Outcome(results, not_compared, self._scorer)
 
     def _score(self, pair: LayerPair) -> Scored:

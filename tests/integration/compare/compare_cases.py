@@ -1,4 +1,4 @@
-"""Boards that compute what the simulator computes: dumps made of a snapshot's own tensors, named by the model's node list."""
+"""Boards that compute what the simulator computes: dumps made of a snapshot's own tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DATA = Path(__file__).parents[2] / "data"
 def unpack(name: str, folder: Path) -> Path:
     """Unpacks one of the zip files of tests/data/compare."""
     with zipfile.ZipFile(DATA / "compare" / f"{name}.zip") as archive:
-        archive.extractall(folder)  # noqa: S202 - our own file
+        archive.extractall(folder)
     return folder
 
 
