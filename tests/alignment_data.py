@@ -20,8 +20,9 @@ from rkparity.runs.manifest import (
 )
 
 DATA = Path(__file__).parent / "data"
-CASES = tuple(f"{case}_{kind}" for case in ("cnn_classifier", "multi_input", "non4d", "odd_names")
-              for kind in ("fp16", "int8"))
+CASES = tuple(
+    f"{case}_{kind}" for case in ("cnn_classifier", "multi_input", "non4d", "odd_names") for kind in ("fp16", "int8")
+)
 
 
 @dataclass(frozen=True)
@@ -38,23 +39,51 @@ class Case:
 def load_case(name: str) -> Case:
     value = json.loads((DATA / "alignment" / f"{name}.json").read_text(encoding="utf-8"))
     tensors = tuple(
-        tensor(row["name"], row["op_type"], tuple(row["shape"]), order, file=f"npy/{row['file']}",
-               not_comparable=FUSED_BEFORE_QUANTIZATION if row["blank"] else "")
+        tensor(
+            row["name"],
+            row["op_type"],
+            tuple(row["shape"]),
+            order,
+            file=f"npy/{row['file']}",
+            not_comparable=FUSED_BEFORE_QUANTIZATION if row["blank"] else "",
+        )
         for order, row in enumerate(value["snapshot"])
     )
-    return Case(DATA / "models" / value["model"], entries(*value["dumps"]), reference(*tensors), value["attributes"],
-                value.get("quantization", []))
+    return Case(
+        DATA / "models" / value["model"],
+        entries(*value["dumps"]),
+        reference(*tensors),
+        value["attributes"],
+        value.get("quantization", []),
+    )
 
 
 def entries(*names: str) -> tuple[DumpEntry, ...]:
     return tuple(DumpEntry(parse_dump_name(name), f"dumps/{name}") for name in names)
 
 
-def tensor(name: str, op_type: str, shape: tuple[int, ...], order: int, *, file: str = "", not_comparable: str = "",
-           name_is_sanitized: bool = False) -> TensorRecord:
+def tensor(
+    name: str,
+    op_type: str,
+    shape: tuple[int, ...],
+    order: int,
+    *,
+    file: str = "",
+    not_comparable: str = "",
+    name_is_sanitized: bool = False,
+) -> TensorRecord:
     role = Role.INPUT if op_type == "Input" else Role.LAYER
-    return TensorRecord(name, file or f"tensors/{order:04d}.npy", "float32", shape, order, op_type, role,
-                        not_comparable=not_comparable, name_is_sanitized=name_is_sanitized)
+    return TensorRecord(
+        name,
+        file or f"tensors/{order:04d}.npy",
+        "float32",
+        shape,
+        order,
+        op_type,
+        role,
+        not_comparable=not_comparable,
+        name_is_sanitized=name_is_sanitized,
+    )
 
 
 def reference(*tensors: TensorRecord, engine: Engine = Engine.SIMULATOR) -> Manifest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(command: Command, arguments: Sequence[str], *, prog: str | None = None) -> int:
     """Runs `command` with its own arguments; `prog` is the name shown in usage lines."""
+    for stream in (sys.stdout, sys.stderr):
+        # Tensor names may hold anything; a terminal or pipe that cannot show it gets an escape, not a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     module = cast(CommandModule, importlib.import_module(command.module))
     parser = argparse.ArgumentParser(
         prog=prog or f"rkparity {command.name}",

@@ -38,23 +38,34 @@ def align(dumps: Sequence[DumpEntry], reference: Manifest, model: Model | None =
         if found is None:
             unmatched.append(UnmatchedDump(subject.entry, Reason.BOARD_ONLY, _board_only(subject)))
         elif found.tensor.not_comparable and not _holds_the_same(subject, found.tensor, reference):
-            unmatched.append(UnmatchedDump(subject.entry, Reason.MEANINGLESS,
-                                           f"{found.tensor.name!r}: {found.tensor.not_comparable}"))
+            unmatched.append(
+                UnmatchedDump(
+                    subject.entry, Reason.MEANINGLESS, f"{found.tensor.name!r}: {found.tensor.not_comparable}"
+                )
+            )
         else:
             pairs.append(_pair(subject, found))
     collided.update(_collided_by_dumps(unmatched, reference))
     if not pairs:
-        raise UsageError(_nothing_matches(dumps, reference),
-                         hint="compare dumps with the reference of the same model; `rkparity inspect M.rknn` lists the "
-                              "names the board's dumps have")
+        raise UsageError(
+            _nothing_matches(dumps, reference),
+            hint="compare dumps with the reference of the same model; `rkparity inspect M.rknn` lists the "
+            "names the board's dumps have",
+        )
     pairs.sort(key=lambda pair: (pair.dump.name.index, pair.dump.name.raw))
     unmatched.sort(key=lambda item: (item.dump.name.index, item.dump.name.raw))
     tensors = explain_tensors(reference.tensors, pairs, names, collided, sorted_out.missing, model)
     collisions = [item for item in unmatched if item.reason is Reason.NAME_COLLISION]
     if collisions:
         warnings.append(f"{len(collisions)} dumps are not compared because their names mean several tensors")
-    return Alignment(tuple(pairs), tuple(unmatched), tuple(tensors), sorted_out.missing,
-                     tuple(suggest(unmatched, tensors, pairs)), tuple(warnings))
+    return Alignment(
+        tuple(pairs),
+        tuple(unmatched),
+        tuple(tensors),
+        sorted_out.missing,
+        tuple(suggest(unmatched, tensors, pairs)),
+        tuple(warnings),
+    )
 
 
 def _pair(subject: Subject, found: Found) -> LayerPair:
@@ -66,16 +77,37 @@ def _pair(subject: Subject, found: Found) -> LayerPair:
     if found.tensor.not_comparable:
         notes.append("cut to the range of the operator behind it, in the simulator as on the board; golden is not")
     # Below the model's word, a different operator type is worth a look; inputs and outputs have types of their own.
-    if found.rung is Rung.EXACT_NAME and subject.role is PairRole.LAYER \
-            and not ends_with(subject.op_type, found.tensor.op_type):
+    if (
+        found.rung is Rung.EXACT_NAME
+        and subject.role is PairRole.LAYER
+        and not ends_with(subject.op_type, found.tensor.op_type)
+    ):
         notes.append(f"the operator is {subject.op_type} on the board, {found.tensor.op_type} in the reference")
     known = subject.model_tensor
     if known is None:
-        return LayerPair(subject.entry, found.tensor, found.rung, subject.role, form, "", found.tensor.scale,
-                         found.tensor.zero_point, "; ".join(notes))
+        return LayerPair(
+            subject.entry,
+            found.tensor,
+            found.rung,
+            subject.role,
+            form,
+            "",
+            found.tensor.scale,
+            found.tensor.zero_point,
+            "; ".join(notes),
+        )
     quantized = known.is_quantized
-    return LayerPair(subject.entry, found.tensor, found.rung, subject.role, form, known.dtype,
-                     known.scale if quantized else (), known.zero_point if quantized else (), "; ".join(notes))
+    return LayerPair(
+        subject.entry,
+        found.tensor,
+        found.rung,
+        subject.role,
+        form,
+        known.dtype,
+        known.scale if quantized else (),
+        known.zero_point if quantized else (),
+        "; ".join(notes),
+    )
 
 
 def _holds_the_same(subject: Subject, tensor: TensorRecord, reference: Manifest) -> bool:
@@ -93,8 +125,11 @@ def _holds_the_same(subject: Subject, tensor: TensorRecord, reference: Manifest)
         return bool(tensor.scale)
     if not known.is_quantized:
         return False
-    return not tensor.scale or (known.zero_point == tensor.zero_point and len(known.scale) == len(tensor.scale) and all(
-        math.isclose(ours, theirs, rel_tol=1e-5) for ours, theirs in zip(known.scale, tensor.scale)))
+    return not tensor.scale or (
+        known.zero_point == tensor.zero_point
+        and len(known.scale) == len(tensor.scale)
+        and all(math.isclose(ours, theirs, rel_tol=1e-5) for ours, theirs in zip(known.scale, tensor.scale))
+    )
 
 
 def _board_only(subject: Subject) -> str:
@@ -108,12 +143,15 @@ def _board_only(subject: Subject) -> str:
 def _collided_by_dumps(unmatched: Sequence[UnmatchedDump], reference: Manifest) -> dict[int, str]:
     """The reference's tensors that dumps with colliding names may have been."""
     refused = {item.dump.name.tensor: item.text for item in unmatched if item.reason is Reason.NAME_COLLISION}
-    return {id(tensor): refused[sanitize(tensor.name)] for tensor in reference.tensors
-            if sanitize(tensor.name) in refused}
+    return {
+        id(tensor): refused[sanitize(tensor.name)] for tensor in reference.tensors if sanitize(tensor.name) in refused
+    }
 
 
 def _nothing_matches(dumps: Sequence[DumpEntry], reference: Manifest) -> str:
     dump_names = ", ".join(entry.name.raw for entry in dumps[:3]) or "none"
     tensors = ", ".join(repr(tensor.name) for tensor in reference.tensors[:3]) or "none"
-    return (f"not one of {len(dumps)} dumps matches any of the {len(reference.tensors)} tensors of "
-            f"{reference.model.name!r}: dumps are {dump_names}...; the reference has {tensors}...")
+    return (
+        f"not one of {len(dumps)} dumps matches any of the {len(reference.tensors)} tensors of "
+        f"{reference.model.name!r}: dumps are {dump_names}...; the reference has {tensors}..."
+    )

@@ -72,11 +72,17 @@ class ReferenceNames:
         if found is not None:
             owner = self.overwritten_by(found.tensor)
             if owner is not None:
-                raise Ambiguous([found.tensor], f"the reference's file of {found.tensor.name!r} was overwritten by "
-                                                f"{owner.name!r}, whose name sanitises alike")
+                raise Ambiguous(
+                    [found.tensor],
+                    f"the reference's file of {found.tensor.name!r} was overwritten by "
+                    f"{owner.name!r}, whose name sanitises alike",
+                )
             if found.tensor.name_is_sanitized and subject.has_namesake:
-                raise Ambiguous([found.tensor], f"the reference knows no full names, and several tensors of the model "
-                                                f"look like {found.tensor.name!r} in a file name")
+                raise Ambiguous(
+                    [found.tensor],
+                    f"the reference knows no full names, and several tensors of the model "
+                    f"look like {found.tensor.name!r} in a file name",
+                )
         return found
 
     def _by_name(self, name: str, is_real: bool, role: PairRole) -> TensorRecord | None:
@@ -93,15 +99,21 @@ class ReferenceNames:
             if len(by_role) == 1:
                 return by_role[0]
             names = ", ".join(repr(tensor.name) for tensor in group)
-            raise Ambiguous(group, f"the reference has {len(group)} tensors that look alike in a file name: {names}"
-                                   + ("" if is_real else "; give --model to tell them apart"))
+            raise Ambiguous(
+                group,
+                f"the reference has {len(group)} tensors that look alike in a file name: {names}"
+                + ("" if is_real else "; give --model to tell them apart"),
+            )
         return group[0] if group else None
 
     def _find_input(self, subject: Subject) -> Found | None:
         plain = self._by_name(subject.tensor, subject.tensor_is_real, subject.role)
         surest = Rung.MODEL_NODE if subject.tensor_is_real else Rung.EXACT_NAME
-        note = "the input again, under the index of the operator that reads it" \
-            if subject.role is PairRole.DUPLICATE_INPUT else ""
+        note = (
+            "the input again, under the index of the operator that reads it"
+            if subject.role is PairRole.DUPLICATE_INPUT
+            else ""
+        )
         if subject.entry.name.suffix is DumpSuffix.UINT8:
             # An int8 model's image input is dumped as given, before mean/std (evidence 160_c25_cnn_int8,
             # 160_gen_u8_nhwc_pt0).
@@ -137,8 +149,10 @@ class ReferenceNames:
     def _find_exact(self, subject: Subject) -> Found | None:
         plain = self._by_name(subject.tensor, subject.tensor_is_real, subject.role)
         surest = Rung.MODEL_NODE if subject.tensor_is_real else Rung.EXACT_NAME
-        if subject.role is PairRole.LAYER and subject.op_type != DATA_CONVERT and (
-            plain is None or plain.op_type == DATA_CONVERT
+        if (
+            subject.role is PairRole.LAYER
+            and subject.op_type != DATA_CONVERT
+            and (plain is None or plain.op_type == DATA_CONVERT)
         ):
             # A quantised output: the simulator has the operator's own tensor as NAME_int8, then NAME converted from it.
             twin = self._output_twin(subject)
@@ -177,8 +191,11 @@ class ReferenceNames:
             if tensor is not None and same_values(subject, tensor):
                 return Found(tensor, Rung.SYNTHETIC, f"{tensor.name!r} holds the values of {subject.tensor!r}")
         longer = self._path_suffixes.get(sanitize(subject.tensor), [])
-        if len(longer) == 1 and longer[0].shape == subject.entry.name.shape \
-                and ends_with(subject.op_type, longer[0].op_type):
+        if (
+            len(longer) == 1
+            and longer[0].shape == subject.entry.name.shape
+            and ends_with(subject.op_type, longer[0].op_type)
+        ):
             return Found(longer[0], Rung.SYNTHETIC, f"the only tensor whose path ends in {subject.tensor!r}")
         return None
 
@@ -187,8 +204,9 @@ class ReferenceNames:
         plain = self._by_name(base, subject.tensor_is_real, PairRole.INPUT)
         if plain is None or plain.op_type not in ("Input", "") or plain.shape != subject.entry.name.shape:
             return None
-        copied = Subject(subject.entry, PairRole.INPUT, subject.op_type, base, subject.tensor_is_real,
-                         subject.model_tensor)
+        copied = Subject(
+            subject.entry, PairRole.INPUT, subject.op_type, base, subject.tensor_is_real, subject.model_tensor
+        )
         twin = self._quantized_twin(copied)
         return Found(twin or plain, Rung.SYNTHETIC, f"the compiler's copy of the input {base!r} in the NPU's layout")
 

@@ -12,8 +12,14 @@ from rkparity.model.records import ExpectedDump, Model, ModelTensor
 from rkparity.runs.dump_names import DumpSuffix, compose_dump_stem, sanitize
 
 # Which file to compare when one tensor was dumped in several forms (RKNN_DUMP_QUANT=2; evidence 160_dumpquant_2).
-_PREFERENCE = (DumpSuffix.FLOAT, DumpSuffix.FLOAT16, DumpSuffix.INT64, DumpSuffix.INT32, DumpSuffix.INT8,
-               DumpSuffix.UINT8)
+_PREFERENCE = (
+    DumpSuffix.FLOAT,
+    DumpSuffix.FLOAT16,
+    DumpSuffix.INT64,
+    DumpSuffix.INT32,
+    DumpSuffix.INT8,
+    DumpSuffix.UINT8,
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,11 @@ def read_subjects(dumps: Sequence[DumpEntry], model: Model | None) -> Subjects:
     numeric = []
     for entry in dumps:
         if entry.name.is_text:
-            unmatched.append(UnmatchedDump(entry, Reason.TEXT_DUMP,
-                                           "a tensor as text (RKNN_DUMP_TXT_TENSOR); only .npy files are compared"))
+            unmatched.append(
+                UnmatchedDump(
+                    entry, Reason.TEXT_DUMP, "a tensor as text (RKNN_DUMP_TXT_TENSOR); only .npy files are compared"
+                )
+            )
         else:
             numeric.append(entry)
     chosen = _choose_forms(numeric, unmatched, warnings)
@@ -79,14 +88,17 @@ def _choose_forms(entries: Sequence[DumpEntry], unmatched: list[UnmatchedDump], 
         same.sort(key=lambda entry: (_PREFERENCE.index(entry.name.suffix), entry.name.raw))
         chosen.append(same[0])
         for other in same[1:]:
-            unmatched.append(UnmatchedDump(other, Reason.SECOND_FORM,
-                                           f"another form of {same[0].name.raw}, which is compared"))
+            unmatched.append(
+                UnmatchedDump(other, Reason.SECOND_FORM, f"another form of {same[0].name.raw}, which is compared")
+            )
         suffixes = {entry.name.suffix for entry in same}
         if {entry.name.shape for entry in same} != {same[0].name.shape} or (
             same[0].name.is_input and {DumpSuffix.FLOAT, DumpSuffix.UINT8} <= suffixes
         ):
-            warnings.append(f"{same[0].name.raw} and {same[1].name.raw} are of one tensor but not of one run; "
-                            "the folder holds dumps of several runs")
+            warnings.append(
+                f"{same[0].name.raw} and {same[1].name.raw} are of one tensor but not of one run; "
+                "the folder holds dumps of several runs"
+            )
     return sorted(chosen, key=lambda entry: (entry.name.index, entry.name.raw))
 
 
@@ -96,8 +108,9 @@ def _role(entry: DumpEntry) -> PairRole:
     return PairRole.OUTPUT if entry.name.is_output else PairRole.LAYER
 
 
-def _by_model(entries: Sequence[DumpEntry], model: Model, unmatched: list[UnmatchedDump],
-              warnings: list[str]) -> list[Subject]:
+def _by_model(
+    entries: Sequence[DumpEntry], model: Model, unmatched: list[UnmatchedDump], warnings: list[str]
+) -> list[Subject]:
     expected: dict[tuple[int, str], list[ExpectedDump]] = defaultdict(list)
     namesakes: dict[str, set[str]] = defaultdict(set)
     for item in model.expected_dumps():
@@ -109,12 +122,26 @@ def _by_model(entries: Sequence[DumpEntry], model: Model, unmatched: list[Unmatc
         found = expected.get((entry.name.index, entry.name.body), [])
         if len(found) > 1:
             names = " and ".join(repr(item.tensor.name) for item in found)
-            unmatched.append(UnmatchedDump(entry, Reason.NAME_COLLISION,
-                                           f"operator {entry.name.index} writes {names} into this one file"))
+            unmatched.append(
+                UnmatchedDump(
+                    entry, Reason.NAME_COLLISION, f"operator {entry.name.index} writes {names} into this one file"
+                )
+            )
         elif found:
             item = found[0]
-            subjects.append(Subject(entry, _role(entry), item.op_type, item.tensor.name, True, item.tensor,
-                                    has_namesake=len(namesakes[sanitize(item.tensor.name)]) > 1))
+            # A custom operator's type may hold underscores; the model says where it ends.
+            name = entry.name.resolved(item.op_type, item.tensor.name) or entry.name
+            subjects.append(
+                Subject(
+                    DumpEntry(name, entry.file),
+                    _role(entry),
+                    item.op_type,
+                    item.tensor.name,
+                    True,
+                    item.tensor,
+                    has_namesake=len(namesakes[sanitize(item.tensor.name)]) > 1,
+                )
+            )
         else:
             duplicate = _duplicated_input(entry, model)
             if duplicate is not None:
@@ -122,15 +149,22 @@ def _by_model(entries: Sequence[DumpEntry], model: Model, unmatched: list[Unmatc
             else:
                 strangers.append(entry)
     if entries and not subjects and strangers:
-        raise UsageError(f"{model.path}: none of the {len(entries)} dumps is of this model; the first is "
-                         f"{entries[0].name.raw}, the model's is {_first_stem(model)}",
-                         hint="give the .rknn file that ran on the board")
+        raise UsageError(
+            f"{model.path}: none of the {len(entries)} dumps is of this model; the first is "
+            f"{entries[0].name.raw}, the model's is {_first_stem(model)}",
+            hint="give the .rknn file that ran on the board",
+        )
     for entry in strangers:
-        unmatched.append(UnmatchedDump(entry, Reason.NOT_IN_MODEL,
-                                       f"the compiled model has no such operator at index {entry.name.index}"))
+        unmatched.append(
+            UnmatchedDump(
+                entry, Reason.NOT_IN_MODEL, f"the compiled model has no such operator at index {entry.name.index}"
+            )
+        )
     if strangers:
-        warnings.append(f"{len(strangers)} of {len(entries)} dumps are not of {model.path.name}: left over from "
-                        "another model, or the board ran another build of it")
+        warnings.append(
+            f"{len(strangers)} of {len(entries)} dumps are not of {model.path.name}: left over from "
+            "another model, or the board ran another build of it"
+        )
     return subjects
 
 
@@ -152,15 +186,26 @@ def _duplicated_input(entry: DumpEntry, model: Model) -> Subject | None:
 
 
 def _missing(dumps: Sequence[DumpEntry], model: Model, warnings: list[str]) -> list[MissingDump]:
-    present = {compose_dump_stem(entry.name.index, entry.name.op_type, entry.name.tensor, entry.name.shape)
-               for entry in dumps}
+    present = {
+        compose_dump_stem(entry.name.index, entry.name.op_type, entry.name.tensor, entry.name.shape) for entry in dumps
+    }
     expected = model.expected_dumps()
-    missing = [MissingDump(item.index, item.op_type, item.tensor.name, item.stem,
-                           f"operator {item.index} ({item.op_type}) has no dump of {item.tensor.name!r}")
-               for item in expected if item.stem not in present]
+    missing = [
+        MissingDump(
+            item.index,
+            item.op_type,
+            item.tensor.name,
+            item.stem,
+            f"operator {item.index} ({item.op_type}) has no dump of {item.tensor.name!r}",
+        )
+        for item in expected
+        if item.stem not in present
+    ]
     if missing:
-        warnings.append(f"{len(missing)} of {len(expected)} dumps the model promises are not there, the first is "
-                        f"{missing[0].stem}: the run stopped, the disk was full, or the copy is incomplete")
+        warnings.append(
+            f"{len(missing)} of {len(expected)} dumps the model promises are not there, the first is "
+            f"{missing[0].stem}: the run stopped, the disk was full, or the copy is incomplete"
+        )
     return missing
 
 
@@ -170,11 +215,16 @@ def _by_name(entries: Sequence[DumpEntry], unmatched: list[UnmatchedDump]) -> li
     for entry in entries:
         role = _role(entry)
         given = inputs.get(entry.name.tensor)
-        if role is PairRole.LAYER and given is not None and given.name.shape == entry.name.shape \
-                and given.name.suffix == entry.name.suffix:
+        if (
+            role is PairRole.LAYER
+            and given is not None
+            and given.name.shape == entry.name.shape
+            and given.name.suffix == entry.name.suffix
+        ):
             role = PairRole.DUPLICATE_INPUT
-        subjects.append(Subject(entry, role, entry.name.op_type, entry.name.tensor, False,
-                                readings=entry.name.candidates()))
+        subjects.append(
+            Subject(entry, role, entry.name.op_type, entry.name.tensor, False, readings=entry.name.candidates())
+        )
     return _without_collisions(subjects, unmatched)
 
 
@@ -191,10 +241,14 @@ def _without_collisions(subjects: Sequence[Subject], unmatched: list[UnmatchedDu
         files = ", ".join(subject.entry.name.raw for subject in group)
         for subject in group:
             refused.add(subject.entry)
-            unmatched.append(UnmatchedDump(
-                subject.entry, Reason.NAME_COLLISION,
-                f"{len(group)} operators dump a tensor of this name ({files}): names that differ only in / : . ; _ "
-                "look alike; give --model to tell them apart"))
+            unmatched.append(
+                UnmatchedDump(
+                    subject.entry,
+                    Reason.NAME_COLLISION,
+                    f"{len(group)} operators dump a tensor of this name ({files}): names that differ only in / : . ; _ "
+                    "look alike; give --model to tell them apart",
+                )
+            )
     return [subject for subject in subjects if subject.entry not in refused]
 
 
@@ -213,6 +267,8 @@ def _gaps(entries: Sequence[DumpEntry]) -> list[str]:
         operators[entry.name.index].add(entry.name.op_type)
     mixed = sorted(index for index, types in operators.items() if len(types) > 1)
     if mixed:
-        warnings.append(f"operator {mixed[0]} has dumps of several types ({', '.join(sorted(operators[mixed[0]]))}): "
-                        "the folder seems to hold dumps of several models")
+        warnings.append(
+            f"operator {mixed[0]} has dumps of several types ({', '.join(sorted(operators[mixed[0]]))}): "
+            "the folder seems to hold dumps of several models"
+        )
     return warnings

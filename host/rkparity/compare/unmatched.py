@@ -20,9 +20,14 @@ from rkparity.runs.dump_names import sanitize
 from rkparity.runs.manifest import Role, TensorRecord
 
 
-def explain_tensors(tensors: Sequence[TensorRecord], pairs: Sequence[LayerPair], names: ReferenceNames,
-                    collided: Mapping[int, str], missing: Sequence[MissingDump],
-                    model: Model | None) -> list[UnmatchedTensor]:
+def explain_tensors(
+    tensors: Sequence[TensorRecord],
+    pairs: Sequence[LayerPair],
+    names: ReferenceNames,
+    collided: Mapping[int, str],
+    missing: Sequence[MissingDump],
+    model: Model | None,
+) -> list[UnmatchedTensor]:
     """Every tensor that is in no pair, with its reason; `collided` maps `id` of refused tensors to the text."""
     paired = {id(pair.tensor) for pair in pairs}
     ordered = sorted(tensors, key=lambda tensor: tensor.order)
@@ -36,15 +41,25 @@ def explain_tensors(tensors: Sequence[TensorRecord], pairs: Sequence[LayerPair],
         if reason is None:
             group = absorbed.get(id(tensor))
             if group is not None:
-                reason, text = Reason.FUSED_AWAY, (f"part of {group.dump.name.op_type} on the NPU, which is compared "
-                                                   f"at its last tensor {group.tensor.name!r}")
+                reason, text = (
+                    Reason.FUSED_AWAY,
+                    (
+                        f"part of {group.dump.name.op_type} on the NPU, which is compared "
+                        f"at its last tensor {group.tensor.name!r}"
+                    ),
+                )
             elif lacking & _names_on_the_board(tensor):
                 reason, text = Reason.MISSING_DUMP, "the compiled model computes it, but there is no dump of it"
             elif model is not None and model.nodes:
                 reason, text = Reason.FUSED_AWAY, "no operator of the compiled model writes it"
             else:
-                reason, text = Reason.SIMULATOR_ONLY, ("the board has no dump of it: fused into another operator or "
-                                                       "removed by the compiler; give --model to know")
+                reason, text = (
+                    Reason.SIMULATOR_ONLY,
+                    (
+                        "the board has no dump of it: fused into another operator or "
+                        "removed by the compiler; give --model to know"
+                    ),
+                )
         result.append(UnmatchedTensor(tensor, reason, text))
     return result
 
@@ -57,8 +72,9 @@ def _names_on_the_board(tensor: TensorRecord) -> set[str]:
     return names
 
 
-def _explain(tensor: TensorRecord, names: ReferenceNames, collided: Mapping[int, str],
-             pairs: Sequence[LayerPair]) -> tuple[Reason | None, str]:
+def _explain(
+    tensor: TensorRecord, names: ReferenceNames, collided: Mapping[int, str], pairs: Sequence[LayerPair]
+) -> tuple[Reason | None, str]:
     owner = names.overwritten_by(tensor)
     if owner is not None:
         return Reason.NAME_COLLISION, f"its file was overwritten by {owner.name!r}, whose name sanitises alike"
@@ -69,11 +85,14 @@ def _explain(tensor: TensorRecord, names: ReferenceNames, collided: Mapping[int,
     inputs = [pair for pair in pairs if pair.role in (PairRole.INPUT, PairRole.DUPLICATE_INPUT)]
     for pair in inputs:
         if tensor.op_type == DATA_CONVERT and tensor.name.startswith(f"{pair.tensor.name}_"):
-            return Reason.CONVERSION, (f"the input {pair.tensor.name!r} after quantisation; the board quantises the "
-                                       "pixels inside the first operator and dumps them before it")
+            return Reason.CONVERSION, (
+                f"the input {pair.tensor.name!r} after quantisation; the board quantises the "
+                "pixels inside the first operator and dumps them before it"
+            )
         if (tensor.role is Role.INPUT or tensor.op_type == "Input") and pair.tensor.name.startswith(f"{tensor.name}_"):
-            return Reason.CONVERSION, (f"the input before quantisation; the board's dump holds it after, compared with "
-                                       f"{pair.tensor.name!r}")
+            return Reason.CONVERSION, (
+                f"the input before quantisation; the board's dump holds it after, compared with {pair.tensor.name!r}"
+            )
     if tensor.op_type == DATA_CONVERT:
         return Reason.CONVERSION, "a change of type only; the board does not dump it"
     return None, ""
@@ -98,8 +117,9 @@ def _absorbed(ordered: Sequence[TensorRecord], pairs: Sequence[LayerPair], paire
     return absorbed
 
 
-def suggest(unmatched_dumps: Sequence[UnmatchedDump], unmatched_tensors: Sequence[UnmatchedTensor],
-            pairs: Sequence[LayerPair]) -> list[Suggestion]:
+def suggest(
+    unmatched_dumps: Sequence[UnmatchedDump], unmatched_tensors: Sequence[UnmatchedTensor], pairs: Sequence[LayerPair]
+) -> list[Suggestion]:
     """Board-only dumps and simulator-only tensors that lie between the same neighbours and have one shape.
 
     Only when exactly one tensor and one dump fit each other. For people to look at; never a pair.
@@ -112,12 +132,23 @@ def suggest(unmatched_dumps: Sequence[UnmatchedDump], unmatched_tensors: Sequenc
         before = [pair.tensor.order for pair in pairs if pair.dump.name.index < name.index]
         after = [pair.tensor.order for pair in pairs if pair.dump.name.index > name.index]
         low, high = max(before, default=-1), min(after, default=None)
-        fitting = [other.tensor for other in unmatched_tensors
-                   if other.reason is Reason.SIMULATOR_ONLY and other.tensor.shape == name.shape
-                   and low < other.tensor.order and (high is None or other.tensor.order < high)]
+        fitting = [
+            other.tensor
+            for other in unmatched_tensors
+            if other.reason is Reason.SIMULATOR_ONLY
+            and other.tensor.shape == name.shape
+            and low < other.tensor.order
+            and (high is None or other.tensor.order < high)
+        ]
         if len(fitting) == 1:
             proposals.append((item.dump, fitting[0]))
     tensors = [id(tensor) for _, tensor in proposals]
-    return [Suggestion(dump, tensor, f"same shape and place as {tensor.name!r}; the names have nothing in common, so "
-                                     "it is not compared")
-            for dump, tensor in proposals if tensors.count(id(tensor)) == 1]
+    return [
+        Suggestion(
+            dump,
+            tensor,
+            f"same shape and place as {tensor.name!r}; the names have nothing in common, so it is not compared",
+        )
+        for dump, tensor in proposals
+        if tensors.count(id(tensor)) == 1
+    ]

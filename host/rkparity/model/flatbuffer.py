@@ -68,8 +68,10 @@ class FlatBuffer:
 
     def damaged(self, offset: int, what: str) -> DataError:
         """The error for something impossible at `offset`."""
-        return DataError(f"{self._source}: model data is damaged at byte {offset}: {what}",
-                         hint="copy or export the .rknn file again")
+        return DataError(
+            f"{self._source}: model data is damaged at byte {offset}: {what}",
+            hint="copy or export the .rknn file again",
+        )
 
     def _count(self, offset: int, itemsize: int) -> int:
         count = int(self.number("I", offset))

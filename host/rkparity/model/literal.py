@@ -65,8 +65,9 @@ class _Reader:
             raise LiteralError(f"longer than {_MAX_TOKENS} words")
         match = _TOKEN.match(self._text, self._position)
         if match is None or match.lastgroup is None:
-            raise LiteralError(f"unreadable at character {self._position}: "
-                               f"{self._text[self._position : self._position + 40]!r}")
+            raise LiteralError(
+                f"unreadable at character {self._position}: {self._text[self._position : self._position + 40]!r}"
+            )
         self._position = match.end()
         return match.lastgroup, match[match.lastgroup]
 

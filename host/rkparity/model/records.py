@@ -128,8 +128,11 @@ class Model:
     @property
     def is_quantized(self) -> bool:
         """Whether any activation is quantised."""
-        return any(tensor.is_quantized for tensor in self.tensors
-                   if tensor.kind in (TensorKind.INPUT, TensorKind.OUTPUT, TensorKind.ACTIVATION))
+        return any(
+            tensor.is_quantized
+            for tensor in self.tensors
+            if tensor.kind in (TensorKind.INPUT, TensorKind.OUTPUT, TensorKind.ACTIVATION)
+        )
 
     def expected_dumps(self) -> tuple[ExpectedDump, ...]:
         """The dumps librknnrt writes for this model, in execution order (evidence 160_c25_*, 160_b25_split_int8).
@@ -142,14 +145,22 @@ class Model:
             indices = node.inputs[:1] if node.op_type == OUTPUT_OPERATOR else node.outputs
             for index in indices:
                 tensor = self.tensors[index]
-                expected.append(ExpectedDump(node.index, node.op_type, tensor,
-                                             compose_dump_stem(node.index, node.op_type, tensor.name, tensor.shape)))
+                expected.append(
+                    ExpectedDump(
+                        node.index,
+                        node.op_type,
+                        tensor,
+                        compose_dump_stem(node.index, node.op_type, tensor.name, tensor.shape),
+                    )
+                )
         return tuple(expected)
 
     def producer(self, tensor_name: str) -> Node | None:
         """The operator that writes the tensor of that name; None if there is none."""
-        return next((node for node in self.nodes
-                     if any(self.tensors[index].name == tensor_name for index in node.outputs)), None)
+        return next(
+            (node for node in self.nodes if any(self.tensors[index].name == tensor_name for index in node.outputs)),
+            None,
+        )
 
     def input_nodes(self) -> tuple[Node, ...]:
         """The InputOperators, in execution order."""

@@ -30,10 +30,24 @@ _HASH_CHUNK = 4 * 1024 * 1024
 
 _DTYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
 _LAYOUTS = {0: "UNDEFINED", 64: "NC1HWC2", 65: "weight"}
-_KINDS = {1: TensorKind.INPUT, 2: TensorKind.OUTPUT, 3: TensorKind.ACTIVATION, 4: TensorKind.CONST,
-          5: TensorKind.CPU_CONST}
-_TRAILER_DTYPES = {"int8": "int8", "asymm_affine": "int8", "float16": "float16", "float32": "float32",
-                   "int16": "int16", "int32": "int32", "int64": "int64", "bool8": "bool", "bool": "bool"}
+_KINDS = {
+    1: TensorKind.INPUT,
+    2: TensorKind.OUTPUT,
+    3: TensorKind.ACTIVATION,
+    4: TensorKind.CONST,
+    5: TensorKind.CPU_CONST,
+}
+_TRAILER_DTYPES = {
+    "int8": "int8",
+    "asymm_affine": "int8",
+    "float16": "float16",
+    "float32": "float32",
+    "int16": "int16",
+    "int32": "int32",
+    "int64": "int64",
+    "bool8": "bool",
+    "bool": "bool",
+}
 
 
 def read_model(path: Path) -> Model:
@@ -46,8 +60,10 @@ def read_model(path: Path) -> Model:
         with path.open("rb") as file:
             start = file.read(_HEADER_NBYTES)
             if start[:4] != _MAGIC:
-                raise UsageError(f"{path}: is not a .rknn file (it begins with {start[:8]!r})",
-                                 hint="give the file that export_rknn or `rkparity build` wrote")
+                raise UsageError(
+                    f"{path}: is not a .rknn file (it begins with {start[:8]!r})",
+                    hint="give the file that export_rknn or `rkparity build` wrote",
+                )
             if len(start) < _HEADER_NBYTES:
                 raise _truncated(path, _HEADER_NBYTES, len(start))
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
@@ -61,8 +77,9 @@ def read_model(path: Path) -> Model:
 
 
 def _truncated(path: Path, needed: int, size: int) -> DataError:
-    return DataError(f"{path}: is truncated: it needs {needed} bytes and has {size}",
-                     hint="copy or export the .rknn file again")
+    return DataError(
+        f"{path}: is truncated: it needs {needed} bytes and has {size}", hint="copy or export the .rknn file again"
+    )
 
 
 def _read(path: Path, view: memoryview) -> Model:
@@ -117,10 +134,21 @@ def _from_payload(path: Path, sha256: str, buffer: FlatBuffer, trailer: Mapping[
     normalization, problem = _normalization(root.text(3))
     if problem:
         warnings.append(f"{path}: mean and std of the inputs could not be read: {problem}")
-    return Model(path, sha256, _READABLE_VERSION, root.text(8), root.text(7), root.text(9), nodes, tensors,
-                 _indices(path, "inputs", graph.integers(2, "I"), len(tensors)),
-                 _indices(path, "outputs", graph.integers(3, "I"), len(tensors)), normalization, trailer,
-                 tuple(warnings))
+    return Model(
+        path,
+        sha256,
+        _READABLE_VERSION,
+        root.text(8),
+        root.text(7),
+        root.text(9),
+        nodes,
+        tensors,
+        _indices(path, "inputs", graph.integers(2, "I"), len(tensors)),
+        _indices(path, "outputs", graph.integers(3, "I"), len(tensors)),
+        normalization,
+        trailer,
+        tuple(warnings),
+    )
 
 
 def _tensor(path: Path, table: Table) -> ModelTensor:
@@ -134,9 +162,20 @@ def _tensor(path: Path, table: Table) -> ModelTensor:
     dtype = table.integer(0, "B")
     layout = table.integer(1, "B")
     scale, zero_point = table.floats(10), table.integers(11)
-    return ModelTensor(name, _DTYPES.get(dtype, "opaque"), _LAYOUTS.get(layout, f"code {layout}"),
-                       _KINDS.get(table.integer(2, "B"), TensorKind.OTHER), native_dims, shape, scale, zero_point,
-                       table.text(6), table.floats(8), table.floats(9), table.integer(12, "I"))
+    return ModelTensor(
+        name,
+        _DTYPES.get(dtype, "opaque"),
+        _LAYOUTS.get(layout, f"code {layout}"),
+        _KINDS.get(table.integer(2, "B"), TensorKind.OTHER),
+        native_dims,
+        shape,
+        scale,
+        zero_point,
+        table.text(6),
+        table.floats(8),
+        table.floats(9),
+        table.integer(12, "I"),
+    )
 
 
 def _node(path: Path, index: int, table: Table, tensor_count: int) -> Node:
@@ -144,15 +183,22 @@ def _node(path: Path, index: int, table: Table, tensor_count: int) -> Node:
     if len(op_type) > _MAX_NAME_LENGTH:
         raise DataError(f"{path}: operator {index} has a type of {len(op_type)} characters: {op_type[:60]!r}...")
     where = f"operator {index} ({op_type[:100]}): "
-    return Node(index, op_type, table.text(2), _indices(path, where + "inputs", table.integers(4, "I"), tensor_count),
-                _indices(path, where + "outputs", table.integers(5, "I"), tensor_count))
+    return Node(
+        index,
+        op_type,
+        table.text(2),
+        _indices(path, where + "inputs", table.integers(4, "I"), tensor_count),
+        _indices(path, where + "outputs", table.integers(5, "I"), tensor_count),
+    )
 
 
 def _indices(path: Path, what: str, indices: tuple[int, ...], tensor_count: int) -> tuple[int, ...]:
     for index in indices:
         if index >= tensor_count:
-            raise DataError(f"{path}: {what}: tensor {index} does not exist, there are {tensor_count}",
-                            hint="copy or export the .rknn file again")
+            raise DataError(
+                f"{path}: {what}: tensor {index} does not exist, there are {tensor_count}",
+                hint="copy or export the .rknn file again",
+            )
     return indices
 
 
@@ -169,10 +215,20 @@ def _normalization(text: str) -> tuple[tuple[InputNormalization, ...], str]:
         if not isinstance(entry, dict) or entry.get("is_output"):
             continue
         index = entry.get("idx")
-        inputs.append((index if isinstance(index, int) else len(inputs), InputNormalization(
-            str(name), tuple(value for value in _plain_list(entry.get("shape")) if isinstance(value, int)),
-            str(entry.get("layout", "")), str(entry.get("dtype", "")), _floats(entry.get("mean")),
-            _floats(entry.get("std")), bool(entry.get("rgb2bgr", False)))))
+        inputs.append(
+            (
+                index if isinstance(index, int) else len(inputs),
+                InputNormalization(
+                    str(name),
+                    tuple(value for value in _plain_list(entry.get("shape")) if isinstance(value, int)),
+                    str(entry.get("layout", "")),
+                    str(entry.get("dtype", "")),
+                    _floats(entry.get("mean")),
+                    _floats(entry.get("std")),
+                    bool(entry.get("rgb2bgr", False)),
+                ),
+            )
+        )
     inputs.sort(key=lambda item: item[0])
     return tuple(item for _, item in inputs), ""
 
@@ -200,16 +256,30 @@ def _from_trailer(path: Path, sha256: str, version: int, trailer: Mapping[str, A
         if entry is not None:
             position = link.get("left_tensor_id")
             side = str(link["left"])
-            sides[side].append((position if isinstance(position, int) else len(sides[side]),
-                                _trailer_tensor(entry, TensorKind(side))))
+            sides[side].append(
+                (position if isinstance(position, int) else len(sides[side]), _trailer_tensor(entry, TensorKind(side)))
+            )
     ordered = {side: [tensor for _, tensor in sorted(found, key=lambda item: item[0])] for side, found in sides.items()}
     platforms = [str(item) for item in _plain_list(trailer.get("target_platform"))]
     inputs, outputs = ordered["input"], ordered["output"]
-    return Model(path, sha256, version, ",".join(platforms), str(trailer.get("version", "")),
-                 str(trailer.get("network_platform", "")), (), (*inputs, *outputs), tuple(range(len(inputs))),
-                 tuple(range(len(inputs), len(inputs) + len(outputs))), (), trailer,
-                 (f"{path}: file version {version} keeps its operators, scales, mean and std in a form rkparity cannot "
-                  "read; only inputs and outputs are known",))
+    return Model(
+        path,
+        sha256,
+        version,
+        ",".join(platforms),
+        str(trailer.get("version", "")),
+        str(trailer.get("network_platform", "")),
+        (),
+        (*inputs, *outputs),
+        tuple(range(len(inputs))),
+        tuple(range(len(inputs), len(inputs) + len(outputs))),
+        (),
+        trailer,
+        (
+            f"{path}: file version {version} keeps its operators, scales, mean and std in a form rkparity cannot "
+            "read; only inputs and outputs are known",
+        ),
+    )
 
 
 def _trailer_tensor(entry: Mapping[str, Any], kind: TensorKind) -> ModelTensor:
@@ -217,5 +287,17 @@ def _trailer_tensor(entry: Mapping[str, Any], kind: TensorKind) -> ModelTensor:
     word = str(dtype.get("vx_type", "")) if isinstance(dtype, dict) else ""
     method = str(dtype.get("qnt_method", "")) if isinstance(dtype, dict) else ""
     shape = tuple(size for size in _plain_list(entry.get("size")) if isinstance(size, int))
-    return ModelTensor(str(entry.get("url", "")), _TRAILER_DTYPES.get(word, "unknown"), "UNDEFINED", kind, (), shape,
-                       (), (), method, (), (), 0)
+    return ModelTensor(
+        str(entry.get("url", "")),
+        _TRAILER_DTYPES.get(word, "unknown"),
+        "UNDEFINED",
+        kind,
+        (),
+        shape,
+        (),
+        (),
+        method,
+        (),
+        (),
+        0,
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rkparity.errors import DataError
@@ -128,22 +128,22 @@ def parse_dump_name(filename: str) -> DumpName:
         match = _PATTERN.fullmatch(filename)
     op_type, _, tensor = match["body"].partition("_") if match else ("", "", "")
     if match is None or not op_type or not tensor:
-        raise DataError(f"{filename[:300]!r} is not the name of a librknnrt dump",
-                        hint="a dump is named INDEX_OPTYPE_TENSOR_shape_D0_D1.._TYPE.npy, such as "
-                             "001_ConvRelu_317_shape_1_32_112_112_float.npy")
+        raise DataError(
+            f"{filename[:300]!r} is not the name of a librknnrt dump",
+            hint="a dump is named INDEX_OPTYPE_TENSOR_shape_D0_D1.._TYPE.npy, such as "
+            "001_ConvRelu_317_shape_1_32_112_112_float.npy",
+        )
     is_text = match["extension"] == "tensor"
-    return DumpName(int(match["index"]), op_type, tensor, _sizes(match["shape"]), DumpSuffix(match["suffix"]), filename,
-                    is_text, _sizes(match["native"] or ""))
-
-
-def resolve_by_nodes(name: DumpName, nodes: Iterable[tuple[str, Sequence[str]]]) -> DumpName:
-    """Reads `name` by a compiled model's operators, each (op_type, tensor names); unchanged when none fits."""
-    for op_type, tensors in nodes:
-        for tensor in tensors:
-            resolved = name.resolved(op_type, tensor)
-            if resolved is not None:
-                return resolved
-    return name
+    return DumpName(
+        int(match["index"]),
+        op_type,
+        tensor,
+        _sizes(match["shape"]),
+        DumpSuffix(match["suffix"]),
+        filename,
+        is_text,
+        _sizes(match["native"] or ""),
+    )
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -94,8 +94,12 @@ def texts(alignment: Alignment) -> dict[str, str]:
 def test_a_fused_tensor_names_the_group_it_is_part_of() -> None:
     found = texts(run(load_case("multi_input_fp16"), False))
     assert {name: text.split("'")[1] for name, text in found.items()} == {
-        "meta_fc_mm": "meta_relu-rs", "aux_conv": "relu0", "conv0": "relu0", "conv1": "lrelu1",
-        "meta_relu-rs_conv": "logits_mm"}
+        "meta_fc_mm": "meta_relu-rs",
+        "aux_conv": "relu0",
+        "conv0": "relu0",
+        "conv1": "lrelu1",
+        "meta_relu-rs_conv": "logits_mm",
+    }
     assert found["conv0"].startswith("part of ConvAddRelu on the NPU")
 
 
@@ -131,12 +135,14 @@ def test_a_run_with_a_file_per_tensor_and_the_model_tells_colliding_names_apart(
     numbered = tuple(replace(record, file=f"tensors/{record.order:04d}.npy") for record in case.reference.tensors)
     alignment = align(case.dumps, replace(case.reference, tensors=numbered), read_model(case.model))
     assert {pair.dump.name.index: pair.tensor.name for pair in alignment.pairs if pair.tensor.name in COLLIDING} == {
-        2: "a/b", 3: "a_b", 4: "a:b"}
+        2: "a/b",
+        3: "a_b",
+        4: "a:b",
+    }
     assert alignment.unmatched_dumps == ()
     by_name = align(case.dumps, replace(case.reference, tensors=numbered))
     assert {item.dump.name.index for item in by_name.unmatched_dumps} == {2, 3, 4}
-    assert {item.tensor.name for item in by_name.unmatched_tensors
-            if item.reason is Reason.NAME_COLLISION} == COLLIDING
+    assert {item.tensor.name for item in by_name.unmatched_tensors if item.reason is Reason.NAME_COLLISION} == COLLIDING
 
 
 PUBLIC_2X = entries(
@@ -153,19 +159,24 @@ PUBLIC_2X = entries(
 
 def test_a_2x_runtimes_second_dump_of_the_input() -> None:
     """Public board log of a MobileNetV2 on RK356x: the first convolution's index also carries its input."""
-    alignment = align(PUBLIC_2X, reference(
-        tensor("input", "Input", (1, 3, 224, 224), 0),
-        tensor("input_int8", "exDataConvert", (1, 3, 224, 224), 1),
-        tensor("475", "Conv", (1, 32, 112, 112), 2, not_comparable="fused before quantisation"),
-        tensor("317", "Clip", (1, 32, 112, 112), 3),
-        tensor("478", "Conv", (1, 32, 112, 112), 4),
-        tensor("320", "Clip", (1, 32, 112, 112), 5),
-        tensor("480", "Conv", (1, 16, 112, 112), 6),
-        tensor("output_mm", "Conv", (1, 1000, 1, 1), 7),
-        tensor("output_int8", "Reshape", (1, 1000), 8),
-        tensor("output", "exDataConvert", (1, 1000), 9)))
-    found = {pair.dump.name.raw.partition("_shape")[0]: (pair.tensor.name, pair.role, pair.form)
-             for pair in alignment.pairs}
+    alignment = align(
+        PUBLIC_2X,
+        reference(
+            tensor("input", "Input", (1, 3, 224, 224), 0),
+            tensor("input_int8", "exDataConvert", (1, 3, 224, 224), 1),
+            tensor("475", "Conv", (1, 32, 112, 112), 2, not_comparable="fused before quantisation"),
+            tensor("317", "Clip", (1, 32, 112, 112), 3),
+            tensor("478", "Conv", (1, 32, 112, 112), 4),
+            tensor("320", "Clip", (1, 32, 112, 112), 5),
+            tensor("480", "Conv", (1, 16, 112, 112), 6),
+            tensor("output_mm", "Conv", (1, 1000, 1, 1), 7),
+            tensor("output_int8", "Reshape", (1, 1000), 8),
+            tensor("output", "exDataConvert", (1, 1000), 9),
+        ),
+    )
+    found = {
+        pair.dump.name.raw.partition("_shape")[0]: (pair.tensor.name, pair.role, pair.form) for pair in alignment.pairs
+    }
     assert found == {
         "000_InputOperator_input": ("input", PairRole.INPUT, InputForm.RAW),
         "001_ConvClip_317": ("317", PairRole.LAYER, None),
@@ -178,7 +189,10 @@ def test_a_2x_runtimes_second_dump_of_the_input() -> None:
     }
     assert alignment.unmatched_dumps == ()
     assert {item.tensor.name: item.reason for item in alignment.unmatched_tensors} == {
-        "input_int8": Reason.CONVERSION, "475": Reason.MEANINGLESS, "478": Reason.FUSED_AWAY}
+        "input_int8": Reason.CONVERSION,
+        "475": Reason.MEANINGLESS,
+        "478": Reason.FUSED_AWAY,
+    }
     assert alignment.warnings == ("no dump of operator 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, ...: dumps are missing",)
 
 

@@ -18,8 +18,10 @@ OUTPUT = "009_OutputOperator_y_shape_1_4_float.npy"
 
 
 def simple(*tensors: tuple[str, str, tuple[int, ...]]) -> Manifest:
-    return reference(tensor("x", "Input", (1, 3, 8, 8), 0),
-                     *(tensor(name, op_type, shape, order) for order, (name, op_type, shape) in enumerate(tensors, 1)))
+    return reference(
+        tensor("x", "Input", (1, 3, 8, 8), 0),
+        *(tensor(name, op_type, shape, order) for order, (name, op_type, shape) in enumerate(tensors, 1)),
+    )
 
 
 def partner(alignment: Alignment, raw: str) -> tuple[str, Rung] | Reason:
@@ -29,32 +31,47 @@ def partner(alignment: Alignment, raw: str) -> tuple[str, Rung] | Reason:
     return next(item.reason for item in alignment.unmatched_dumps if item.dump.name.raw == raw)
 
 
-@pytest.mark.parametrize(("dump", "row", "expected"), [
-    # The toolkit's reshapes hold the same values.
-    ("001_Sigmoid_p-rs_shape_1_4_1_1_float.npy", ("p", "Sigmoid", (1, 4)), ("p", Rung.SYNTHETIC)),
-    ("001_Sigmoid_p_shape_1_4_float.npy", ("p-rs", "Sigmoid", (1, 4, 1, 1)), ("p-rs", Rung.SYNTHETIC)),
-    ("001_Reshape_p_rs_shape_1_4_1_7_float.npy", ("p", "Add", (1, 4, 7)), ("p", Rung.SYNTHETIC)),
-    ("001_Conv_p_mm_shape_1_4_1_1_float.npy", ("p", "Gemm", (1, 4)), ("p", Rung.SYNTHETIC)),
-    # A matrix product as convolution is transposed against it, unless there is one dimension only.
-    ("001_Conv_p_mm_shape_1_8_1_8_float.npy", ("p", "MatMul", (1, 8, 8)), Reason.BOARD_ONLY),
-    # Other order of values: not the same tensor.
-    ("001_Reshape_p_rs_shape_1_7_1_4_float.npy", ("p", "Add", (1, 4, 7)), Reason.BOARD_ONLY),
-    ("001_Transpose_p_tp_shape_1_4_1_1_float.npy", ("p", "Add", (1, 4, 1, 1)), Reason.BOARD_ONLY),
-    ("001_Conv_p_2conv0_shape_1_4_1_1_float.npy", ("p", "Conv", (1, 4, 1, 1)), Reason.BOARD_ONLY),
-    # A part of a word is not a name.
-    ("001_Conv_image_conv_shape_1_4_1_1_float.npy", ("conv", "Conv", (1, 4, 1, 1)), Reason.BOARD_ONLY),
-    ("001_Conv_conv_shape_1_4_1_1_float.npy", ("image_conv", "Conv", (1, 4, 1, 1)), Reason.BOARD_ONLY),
-    # A path with one more part in front is, when its shape and operator fit.
-    ("001_ConvRelu__stem_Relu_shape_1_4_1_1_float.npy", ("/model/stem/Relu", "Relu", (1, 4, 1, 1)),
-     ("/model/stem/Relu", Rung.SYNTHETIC)),
-    ("001_ConvRelu__stem_Relu_shape_1_4_1_1_float.npy", ("/model/stem/Relu", "Relu", (1, 4, 2, 2)), Reason.BOARD_ONLY),
-    ("001_ConvRelu__stem_Relu_shape_1_4_1_1_float.npy", ("/model/stem/Relu", "Tanh", (1, 4, 1, 1)), Reason.BOARD_ONLY),
-    # Custom operators: the tensor decides where the type ends.
-    ("001_cst_x1_out_shape_1_4_float.npy", ("out", "cst_x1", (1, 4)), ("out", Rung.EXACT_NAME)),
-    ("001_cst_x1_out_shape_1_4_float.npy", ("x1_out", "cst", (1, 4)), ("x1_out", Rung.EXACT_NAME)),
-])
-def test_names_that_differ(dump: str, row: tuple[str, str, tuple[int, ...]],
-                           expected: tuple[str, Rung] | Reason) -> None:
+@pytest.mark.parametrize(
+    ("dump", "row", "expected"),
+    [
+        # The toolkit's reshapes hold the same values.
+        ("001_Sigmoid_p-rs_shape_1_4_1_1_float.npy", ("p", "Sigmoid", (1, 4)), ("p", Rung.SYNTHETIC)),
+        ("001_Sigmoid_p_shape_1_4_float.npy", ("p-rs", "Sigmoid", (1, 4, 1, 1)), ("p-rs", Rung.SYNTHETIC)),
+        ("001_Reshape_p_rs_shape_1_4_1_7_float.npy", ("p", "Add", (1, 4, 7)), ("p", Rung.SYNTHETIC)),
+        ("001_Conv_p_mm_shape_1_4_1_1_float.npy", ("p", "Gemm", (1, 4)), ("p", Rung.SYNTHETIC)),
+        # A matrix product as convolution is transposed against it, unless there is one dimension only.
+        ("001_Conv_p_mm_shape_1_8_1_8_float.npy", ("p", "MatMul", (1, 8, 8)), Reason.BOARD_ONLY),
+        # Other order of values: not the same tensor.
+        ("001_Reshape_p_rs_shape_1_7_1_4_float.npy", ("p", "Add", (1, 4, 7)), Reason.BOARD_ONLY),
+        ("001_Transpose_p_tp_shape_1_4_1_1_float.npy", ("p", "Add", (1, 4, 1, 1)), Reason.BOARD_ONLY),
+        ("001_Conv_p_2conv0_shape_1_4_1_1_float.npy", ("p", "Conv", (1, 4, 1, 1)), Reason.BOARD_ONLY),
+        # A part of a word is not a name.
+        ("001_Conv_image_conv_shape_1_4_1_1_float.npy", ("conv", "Conv", (1, 4, 1, 1)), Reason.BOARD_ONLY),
+        ("001_Conv_conv_shape_1_4_1_1_float.npy", ("image_conv", "Conv", (1, 4, 1, 1)), Reason.BOARD_ONLY),
+        # A path with one more part in front is, when its shape and operator fit.
+        (
+            "001_ConvRelu__stem_Relu_shape_1_4_1_1_float.npy",
+            ("/model/stem/Relu", "Relu", (1, 4, 1, 1)),
+            ("/model/stem/Relu", Rung.SYNTHETIC),
+        ),
+        (
+            "001_ConvRelu__stem_Relu_shape_1_4_1_1_float.npy",
+            ("/model/stem/Relu", "Relu", (1, 4, 2, 2)),
+            Reason.BOARD_ONLY,
+        ),
+        (
+            "001_ConvRelu__stem_Relu_shape_1_4_1_1_float.npy",
+            ("/model/stem/Relu", "Tanh", (1, 4, 1, 1)),
+            Reason.BOARD_ONLY,
+        ),
+        # Custom operators: the tensor decides where the type ends.
+        ("001_cst_x1_out_shape_1_4_float.npy", ("out", "cst_x1", (1, 4)), ("out", Rung.EXACT_NAME)),
+        ("001_cst_x1_out_shape_1_4_float.npy", ("x1_out", "cst", (1, 4)), ("x1_out", Rung.EXACT_NAME)),
+    ],
+)
+def test_names_that_differ(
+    dump: str, row: tuple[str, str, tuple[int, ...]], expected: tuple[str, Rung] | Reason
+) -> None:
     assert partner(align(entries(INPUT, dump), simple(row)), dump) == expected
 
 
@@ -74,21 +91,26 @@ def test_one_dump_and_two_reference_names_is_refused() -> None:
     assert alignment.warnings[-1] == "1 dumps are not compared because their names mean several tensors"
 
 
-@pytest.mark.parametrize(("why", "engine", "scale", "expected"), [
-    ("its file was overwritten", Engine.SIMULATOR, (0.5,), Reason.MEANINGLESS),
-    (FUSED_BEFORE_QUANTIZATION, Engine.SIMULATOR, (), Reason.MEANINGLESS),
-    (FUSED_BEFORE_QUANTIZATION, Engine.GOLDEN, (0.5,), Reason.MEANINGLESS),
-    # Cut to the next operator's range in the simulator: so it is on the board, when the board computes it by itself.
-    (FUSED_BEFORE_QUANTIZATION, Engine.SIMULATOR, (0.5,), ("c", Rung.EXACT_NAME)),
-])
-def test_a_tensor_the_toolkit_leaves_out_of_its_table(why: str, engine: Engine, scale: tuple[float, ...],
-                                                      expected: tuple[str, Rung] | Reason) -> None:
+@pytest.mark.parametrize(
+    ("why", "engine", "scale", "expected"),
+    [
+        ("its file was overwritten", Engine.SIMULATOR, (0.5,), Reason.MEANINGLESS),
+        (FUSED_BEFORE_QUANTIZATION, Engine.SIMULATOR, (), Reason.MEANINGLESS),
+        (FUSED_BEFORE_QUANTIZATION, Engine.GOLDEN, (0.5,), Reason.MEANINGLESS),
+        # Cut to the next operator's range in the simulator, and on the board where that computes it by itself.
+        (FUSED_BEFORE_QUANTIZATION, Engine.SIMULATOR, (0.5,), ("c", Rung.EXACT_NAME)),
+    ],
+)
+def test_a_tensor_the_toolkit_leaves_out_of_its_table(
+    why: str, engine: Engine, scale: tuple[float, ...], expected: tuple[str, Rung] | Reason
+) -> None:
     dump = "001_Conv_c_shape_1_4_float.npy"
     blank = replace(tensor("c", "Conv", (1, 4), 1, not_comparable=why), scale=scale, zero_point=(3,) if scale else ())
     alignment = align(entries(INPUT, dump), reference(tensor("x", "Input", (1, 3, 8, 8), 0), blank, engine=engine))
     assert partner(alignment, dump) == expected
     assert [item.reason for item in alignment.unmatched_tensors] == (
-        [Reason.MEANINGLESS] if expected is Reason.MEANINGLESS else [])
+        [Reason.MEANINGLESS] if expected is Reason.MEANINGLESS else []
+    )
 
 
 def test_a_blank_tensor_on_another_grid_than_the_models_is_not_compared() -> None:
@@ -99,24 +121,37 @@ def test_a_blank_tensor_on_another_grid_than_the_models_is_not_compared() -> Non
     for zero_point, expected in ((-128, ("/pool/MaxPool_output_0", Rung.MODEL_NODE)), (0, Reason.MEANINGLESS)):
         blank = tuple(
             replace(record, not_comparable=FUSED_BEFORE_QUANTIZATION, scale=scale, zero_point=(zero_point,))
-            if record.op_type == "MaxPool" else record for record in case.reference.tensors)
+            if record.op_type == "MaxPool"
+            else record
+            for record in case.reference.tensors
+        )
         assert partner(align(case.dumps, replace(case.reference, tensors=blank), model), dump) == expected
 
 
 def test_text_dumps_and_second_forms_are_listed() -> None:
-    names = ("001_Conv_c_shape_1_4_float.npy", "001_Conv_c_shape_1_4_int8.npy",
-             "001_Conv_c_shape_1_4_to_1_1_1_1_16_sa4_int8.tensor")
+    names = (
+        "001_Conv_c_shape_1_4_float.npy",
+        "001_Conv_c_shape_1_4_int8.npy",
+        "001_Conv_c_shape_1_4_to_1_1_1_1_16_sa4_int8.tensor",
+    )
     alignment = align(entries(INPUT, *names), simple(("c", "Conv", (1, 4))))
     assert [partner(alignment, name) for name in names] == [
-        ("c", Rung.EXACT_NAME), Reason.SECOND_FORM, Reason.TEXT_DUMP]
+        ("c", Rung.EXACT_NAME),
+        Reason.SECOND_FORM,
+        Reason.TEXT_DUMP,
+    ]
     assert "001_Conv_c_shape_1_4_float.npy" in alignment.unmatched_dumps[0].text
 
 
 def test_only_quantised_dumps_are_compared_as_they_are() -> None:
-    alignment = align(entries("000_InputOperator_x_shape_1_3_8_8_int8.npy", "001_Conv_c_shape_1_4_int8.npy"),
-                      simple(("x_int8", "exDataConvert", (1, 3, 8, 8)), ("c", "Conv", (1, 4))))
+    alignment = align(
+        entries("000_InputOperator_x_shape_1_3_8_8_int8.npy", "001_Conv_c_shape_1_4_int8.npy"),
+        simple(("x_int8", "exDataConvert", (1, 3, 8, 8)), ("c", "Conv", (1, 4))),
+    )
     assert [(pair.tensor.name, pair.dump.name.suffix.value) for pair in alignment.pairs] == [
-        ("x_int8", "int8"), ("c", "int8")]
+        ("x_int8", "int8"),
+        ("c", "int8"),
+    ]
 
 
 def test_pixels_and_floats_of_one_input_are_two_runs() -> None:
@@ -126,8 +161,10 @@ def test_pixels_and_floats_of_one_input_are_two_runs() -> None:
 
 def test_nothing_in_common_is_an_error() -> None:
     with pytest.raises(UsageError, match="not one of 2 dumps matches any of the 2 tensors of 'model'") as caught:
-        align(entries("000_InputOperator_q_shape_1_float.npy", "001_Conv_r_shape_1_float.npy"),
-              simple(("y", "Gemm", (1, 4))))
+        align(
+            entries("000_InputOperator_q_shape_1_float.npy", "001_Conv_r_shape_1_float.npy"),
+            simple(("y", "Gemm", (1, 4))),
+        )
     assert "rkparity inspect" in caught.value.hint
 
 
@@ -153,7 +190,9 @@ def test_missing_dumps_are_named_by_the_model() -> None:
     kept = tuple(entry for entry in case.dumps if entry.name.index not in (4, 13))
     alignment = align(kept, case.reference, read_model(case.model))
     assert [item.stem for item in alignment.missing_dumps] == [
-        "004_ConvAddRelu_relu0_shape_1_16_16_16", "013_Reshape_logits_shape_1_4"]
+        "004_ConvAddRelu_relu0_shape_1_16_16_16",
+        "013_Reshape_logits_shape_1_4",
+    ]
     assert alignment.missing_dumps[0].tensor == "relu0"
     reasons = {item.tensor.name: item.reason for item in alignment.unmatched_tensors}
     assert reasons["relu0"] is Reason.MISSING_DUMP
@@ -165,12 +204,17 @@ def test_without_a_model_gaps_in_the_numbers_are_warned_about() -> None:
     alignment = align(entries(INPUT, "003_Conv_c_shape_1_4_float.npy"), simple(("c", "Conv", (1, 4))))
     assert alignment.warnings == (
         "no dump of operator 1, 2: dumps are missing",
-        "no OutputOperator dump: the run stopped before the end, or the copy is incomplete")
+        "no OutputOperator dump: the run stopped before the end, or the copy is incomplete",
+    )
 
 
 def test_same_shape_and_place_is_a_suggestion_only() -> None:
-    dumps = entries(INPUT, "001_Conv_a_shape_1_4_float.npy", "002_Tanh_renamed_shape_1_7_float.npy",
-                    "003_Conv_b_shape_1_4_float.npy")
+    dumps = entries(
+        INPUT,
+        "001_Conv_a_shape_1_4_float.npy",
+        "002_Tanh_renamed_shape_1_7_float.npy",
+        "003_Conv_b_shape_1_4_float.npy",
+    )
     alignment = align(dumps, simple(("a", "Conv", (1, 4)), ("other", "Tanh", (1, 7)), ("b", "Conv", (1, 4))))
     assert partner(alignment, dumps[2].name.raw) is Reason.BOARD_ONLY
     (suggestion,) = alignment.suggestions
@@ -186,8 +230,11 @@ def test_two_tensors_of_one_shape_give_no_suggestion() -> None:
 
 def test_a_reference_that_knows_sanitised_names_only() -> None:
     case = load_case("odd_names_int8")
-    plain = tuple(replace(record, name=record.file[4:-4], name_is_sanitized=True) for record in case.reference.tensors
-                  if record.name not in ("a/b", "a_b"))
+    plain = tuple(
+        replace(record, name=record.file[4:-4], name_is_sanitized=True)
+        for record in case.reference.tensors
+        if record.name not in ("a/b", "a_b")
+    )
     alignment = align(case.dumps, replace(case.reference, tensors=plain), read_model(case.model))
     # One file a_b, three operators of that name: the file may be any of theirs.
     assert {item.dump.name.index for item in alignment.unmatched_dumps} == {2, 3, 4}
@@ -208,3 +255,17 @@ def test_a_model_of_the_mini_runtime_falls_back_to_names() -> None:
     alignment = align(case.dumps, case.reference, model)
     assert len(alignment.pairs) == len(case.dumps)
     assert all(pair.rung is not Rung.MODEL_NODE for pair in alignment.pairs)
+
+
+def test_the_model_says_where_a_custom_operators_type_ends() -> None:
+    case = load_case("cnn_classifier_int8")
+    model = read_model(case.model)
+    nodes = tuple(replace(node, op_type="cst_my_pool") if node.op_type == "MaxPool" else node for node in model.nodes)
+    old = "002_MaxPool__pool_MaxPool_output_0"
+    dumps = entries(*(entry.name.raw.replace(old, old.replace("MaxPool_", "cst_my_pool_", 1)) for entry in case.dumps))
+    alignment = align(dumps, case.reference, replace(model, nodes=nodes))
+    assert len(alignment.pairs) == len(dumps)
+    assert (alignment.pairs[2].dump.name.op_type, alignment.pairs[2].tensor.name) == (
+        "cst_my_pool",
+        "/pool/MaxPool_output_0",
+    )

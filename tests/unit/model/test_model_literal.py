@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from rkparity.model.literal import LiteralError, dictionary_entry
 
 plain = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text(max_size=20)
-values = st.recursive(plain, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner,
-                                                                                         max_size=4), max_leaves=12)
+values = st.recursive(
+    plain,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
 
 
 @given(values, values)
@@ -34,11 +37,26 @@ def test_tuples_read_as_lists_and_trailing_commas_are_taken() -> None:
     assert dictionary_entry("{}", "attrs") is None
 
 
-@pytest.mark.parametrize("text", [
-    "", "[1]", "{", "{'a'", "{'a' 1}", "{'a': }", "{'a': 1 'attrs': 2}", "{'a': __import__('os'), 'attrs': 1}",
-    "{'a': 'unclosed, 'attrs': 1}", "{'a': [1 2]}", "{'a': {[1]: 2}}", "{'a': " + "9" * 30 + "}",
-    "{'a': " + "[" * 100_000, "{'a': " + "-" * 100_000 + "1}", "{'a': 1" + "+1" * 100_000 + "}",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[1]",
+        "{",
+        "{'a'",
+        "{'a' 1}",
+        "{'a': }",
+        "{'a': 1 'attrs': 2}",
+        "{'a': __import__('os'), 'attrs': 1}",
+        "{'a': 'unclosed, 'attrs': 1}",
+        "{'a': [1 2]}",
+        "{'a': {[1]: 2}}",
+        "{'a': " + "9" * 30 + "}",
+        "{'a': " + "[" * 100_000,
+        "{'a': " + "-" * 100_000 + "1}",
+        "{'a': 1" + "+1" * 100_000 + "}",
+    ],
+)
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(LiteralError):
         dictionary_entry(text, "attrs")

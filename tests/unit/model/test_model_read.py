@@ -19,8 +19,19 @@ def test_what_a_quantised_classifier_says_about_itself() -> None:
     assert model.compiler_version.startswith("2.5.0(compiler version: 2.5.0")
     assert model.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert [node.op_type for node in model.nodes] == [
-        "InputOperator", "ConvRelu", "MaxPool", "ConvRelu", "ConvRelu", "Conv", "Conv", "Conv", "exDataConvert",
-        "exSoftmax13", "Reshape", "OutputOperator"]
+        "InputOperator",
+        "ConvRelu",
+        "MaxPool",
+        "ConvRelu",
+        "ConvRelu",
+        "Conv",
+        "Conv",
+        "Conv",
+        "exDataConvert",
+        "exSoftmax13",
+        "Reshape",
+        "OutputOperator",
+    ]
     (normalization,) = model.normalization
     assert normalization.mean == (123.675, 116.28, 103.53)
     assert normalization.std == (58.395, 57.12, 57.375)
@@ -53,10 +64,16 @@ def test_an_operator_with_two_outputs_dumps_both() -> None:
     # evidence 160_b25_split_int8
     stems = [item.stem for item in read_model(MODELS / "b25_split_int8_rk3588.rknn").expected_dumps()]
     assert stems == [
-        "000_InputOperator_x_shape_1_3_8_8", "001_Conv_c_shape_1_8_8_8", "002_Split_s_0_shape_1_4_8_8",
-        "002_Split_s_1_shape_1_4_8_8", "003_Relu_r0_shape_1_4_8_8", "004_Sigmoid_r1_shape_1_4_8_8",
-        "005_OutputOperator_r0_shape_1_4_8_8", "006_OutputOperator_r1_shape_1_4_8_8",
-        "007_OutputOperator_c_shape_1_8_8_8"]
+        "000_InputOperator_x_shape_1_3_8_8",
+        "001_Conv_c_shape_1_8_8_8",
+        "002_Split_s_0_shape_1_4_8_8",
+        "002_Split_s_1_shape_1_4_8_8",
+        "003_Relu_r0_shape_1_4_8_8",
+        "004_Sigmoid_r1_shape_1_4_8_8",
+        "005_OutputOperator_r0_shape_1_4_8_8",
+        "006_OutputOperator_r1_shape_1_4_8_8",
+        "007_OutputOperator_c_shape_1_8_8_8",
+    ]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -109,7 +126,10 @@ def test_several_inputs_come_in_the_order_of_the_api() -> None:
     model = read_model(MODELS / "multi_input_int8.rknn")
     assert [tensor.name for tensor in model.input_tensors] == ["image", "aux", "meta"]
     assert [(item.name, item.mean[0], item.std[0]) for item in model.normalization] == [
-        ("image", 127.5, 127.5), ("aux", 0.0, 255.0), ("meta", 0.0, 1.0)]
+        ("image", 127.5, 127.5),
+        ("aux", 0.0, 255.0),
+        ("meta", 0.0, 1.0),
+    ]
     assert model.normalization[2].is_identity
     assert [node.op_type for node in model.input_nodes()] == ["InputOperator"] * 3
     producer = model.producer("relu0")

@@ -13,7 +13,6 @@ from rkparity.runs.dump_names import (
     DumpSuffix,
     compose_dump_name,
     parse_dump_name,
-    resolve_by_nodes,
     sanitize,
 )
 
@@ -27,27 +26,47 @@ def test_a_name_of_the_real_runtime() -> None:
     assert not name.is_output
 
 
-@pytest.mark.parametrize(("filename", "op_type", "tensor", "shape", "suffix"), [
-    ("000_InputOperator_x_shape_20_float.npy", "InputOperator", "x", (20,), DumpSuffix.FLOAT),
-    ("000_InputOperator_ids_shape_1_16_int64.npy", "InputOperator", "ids", (1, 16), DumpSuffix.INT64),
-    ("001_InputOperator_m_shape_1_16_int8.npy", "InputOperator", "m", (1, 16), DumpSuffix.INT8),
-    ("002_ArgMax_am_shape_1_1_8_8_int64.npy", "ArgMax", "am", (1, 1, 8, 8), DumpSuffix.INT64),
-    ("001_Conv_c_shape_1_5_8_8_float16.npy", "Conv", "c", (1, 5, 8, 8), DumpSuffix.FLOAT16),
-    ("001_Reshape_a_rs_shape_1_16_1_1_int32.npy", "Reshape", "a_rs", (1, 16, 1, 1), DumpSuffix.INT32),
-    ("006_Tanh_with space_shape_1_4_8_8_float.npy", "Tanh", "with space", (1, 4, 8, 8), DumpSuffix.FLOAT),
-    ("009_Sigmoid_模型_输出_shape_1_4_8_8_float.npy", "Sigmoid", "模型_输出", (1, 4, 8, 8), DumpSuffix.FLOAT),
-    ("010_Tanh_q\"uote's|<>*?\\__shape_1_4_8_8_float.npy", "Tanh", "q\"uote's|<>*?\\_", (1, 4, 8, 8), DumpSuffix.FLOAT),
-    ("008_exDataConvert__fc_mm__float16_shape_1_10_1_1_float.npy", "exDataConvert", "_fc_mm__float16", (1, 10, 1, 1),
-     DumpSuffix.FLOAT),
-    ("003_Conv_a_shape_1_2_float_shape_3_4_int8.npy", "Conv", "a_shape_1_2_float", (3, 4), DumpSuffix.INT8),
-    ("003_Conv_a_shape_shape_3_uint8.npy", "Conv", "a_shape", (3,), DumpSuffix.UINT8),
-    ("1000_Conv_c_shape_1_float.npy", "Conv", "c", (1,), DumpSuffix.FLOAT),
-    ("000_InputOperator_input_shape_1_3_224_224_uint8.npy", "InputOperator", "input", (1, 3, 224, 224),
-     DumpSuffix.UINT8),
-    ("001_ConvClip_317_shape_1_32_112_112_float.npy", "ConvClip", "317", (1, 32, 112, 112), DumpSuffix.FLOAT),
-])
-def test_names_parse_from_the_right(filename: str, op_type: str, tensor: str, shape: tuple[int, ...],
-                                    suffix: DumpSuffix) -> None:
+@pytest.mark.parametrize(
+    ("filename", "op_type", "tensor", "shape", "suffix"),
+    [
+        ("000_InputOperator_x_shape_20_float.npy", "InputOperator", "x", (20,), DumpSuffix.FLOAT),
+        ("000_InputOperator_ids_shape_1_16_int64.npy", "InputOperator", "ids", (1, 16), DumpSuffix.INT64),
+        ("001_InputOperator_m_shape_1_16_int8.npy", "InputOperator", "m", (1, 16), DumpSuffix.INT8),
+        ("002_ArgMax_am_shape_1_1_8_8_int64.npy", "ArgMax", "am", (1, 1, 8, 8), DumpSuffix.INT64),
+        ("001_Conv_c_shape_1_5_8_8_float16.npy", "Conv", "c", (1, 5, 8, 8), DumpSuffix.FLOAT16),
+        ("001_Reshape_a_rs_shape_1_16_1_1_int32.npy", "Reshape", "a_rs", (1, 16, 1, 1), DumpSuffix.INT32),
+        ("006_Tanh_with space_shape_1_4_8_8_float.npy", "Tanh", "with space", (1, 4, 8, 8), DumpSuffix.FLOAT),
+        ("009_Sigmoid_模型_输出_shape_1_4_8_8_float.npy", "Sigmoid", "模型_输出", (1, 4, 8, 8), DumpSuffix.FLOAT),
+        (
+            "010_Tanh_q\"uote's|<>*?\\__shape_1_4_8_8_float.npy",
+            "Tanh",
+            "q\"uote's|<>*?\\_",
+            (1, 4, 8, 8),
+            DumpSuffix.FLOAT,
+        ),
+        (
+            "008_exDataConvert__fc_mm__float16_shape_1_10_1_1_float.npy",
+            "exDataConvert",
+            "_fc_mm__float16",
+            (1, 10, 1, 1),
+            DumpSuffix.FLOAT,
+        ),
+        ("003_Conv_a_shape_1_2_float_shape_3_4_int8.npy", "Conv", "a_shape_1_2_float", (3, 4), DumpSuffix.INT8),
+        ("003_Conv_a_shape_shape_3_uint8.npy", "Conv", "a_shape", (3,), DumpSuffix.UINT8),
+        ("1000_Conv_c_shape_1_float.npy", "Conv", "c", (1,), DumpSuffix.FLOAT),
+        (
+            "000_InputOperator_input_shape_1_3_224_224_uint8.npy",
+            "InputOperator",
+            "input",
+            (1, 3, 224, 224),
+            DumpSuffix.UINT8,
+        ),
+        ("001_ConvClip_317_shape_1_32_112_112_float.npy", "ConvClip", "317", (1, 32, 112, 112), DumpSuffix.FLOAT),
+    ],
+)
+def test_names_parse_from_the_right(
+    filename: str, op_type: str, tensor: str, shape: tuple[int, ...], suffix: DumpSuffix
+) -> None:
     name = parse_dump_name(filename)
     assert (name.op_type, name.tensor, name.shape, name.suffix) == (op_type, tensor, shape, suffix)
     assert name.raw == filename
@@ -61,12 +80,25 @@ def test_text_dumps_are_recognised() -> None:
     assert (mini_runtime.is_text, mini_runtime.native) == (True, ())
 
 
-@pytest.mark.parametrize("filename", [
-    "", "manifest.json", "Conv_a_shape_1_float.npy", "01_Conv_a_shape_1_float.npy", "001_Conv_shape_1_float.npy",
-    "001_Conv_a_shape_1_double.npy", "001_Conv_a_1_2_float.npy", "001_Conv_a_shape_1_-2_float.npy",
-    "001_Conv_a_shape_1_float.npy.part", "../001_Conv_a_shape_1_float.npy", "001_Conv_a/b_shape_1_float.npy",
-    "001_Conv_a\0_shape_1_float.npy", "001_Conv_" + "x" * 300 + "_shape_1_float.npy", "001__a_shape_1_float.npy",
-])
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "",
+        "manifest.json",
+        "Conv_a_shape_1_float.npy",
+        "01_Conv_a_shape_1_float.npy",
+        "001_Conv_shape_1_float.npy",
+        "001_Conv_a_shape_1_double.npy",
+        "001_Conv_a_1_2_float.npy",
+        "001_Conv_a_shape_1_-2_float.npy",
+        "001_Conv_a_shape_1_float.npy.part",
+        "../001_Conv_a_shape_1_float.npy",
+        "001_Conv_a/b_shape_1_float.npy",
+        "001_Conv_a\0_shape_1_float.npy",
+        "001_Conv_" + "x" * 300 + "_shape_1_float.npy",
+        "001__a_shape_1_float.npy",
+    ],
+)
 def test_other_names_are_refused(filename: str) -> None:
     with pytest.raises(DataError, match="is not the name of a librknnrt dump"):
         parse_dump_name(filename)
@@ -94,8 +126,9 @@ shapes = st.lists(st.integers(0, 99999), max_size=6).map(tuple)
 
 
 @given(st.integers(0, 99999), types, names, shapes, st.sampled_from(DumpSuffix))
-def test_what_is_composed_parses_back(index: int, op_type: str, tensor: str, shape: tuple[int, ...],
-                                      suffix: DumpSuffix) -> None:
+def test_what_is_composed_parses_back(
+    index: int, op_type: str, tensor: str, shape: tuple[int, ...], suffix: DumpSuffix
+) -> None:
     name = parse_dump_name(compose_dump_name(index, op_type, tensor, shape, suffix))
     assert (name.index, name.op_type, name.tensor) == (index, op_type, sanitize(tensor))
     assert (name.shape, name.suffix) == (shape, suffix)
@@ -104,9 +137,11 @@ def test_what_is_composed_parses_back(index: int, op_type: str, tensor: str, sha
 @given(st.from_regex(r"cst[A-Za-z0-9_]{0,10}", fullmatch=True), names, shapes)
 def test_a_model_settles_the_type_of_a_custom_operator(op_type: str, tensor: str, shape: tuple[int, ...]) -> None:
     name = parse_dump_name(compose_dump_name(3, op_type, tensor, shape, DumpSuffix.FLOAT))
-    resolved = resolve_by_nodes(name, [("Conv", ["other"]), (op_type, [tensor])])
+    resolved = name.resolved(op_type, tensor)
+    assert resolved is not None
     assert (resolved.op_type, resolved.tensor) == (op_type, sanitize(tensor))
     assert (op_type, sanitize(tensor)) in name.candidates()
+    assert name.resolved("Conv", tensor) is None
 
 
 @given(st.text(max_size=80))
