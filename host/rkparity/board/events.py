@@ -1,4 +1,4 @@
-"""The device agent's protocol as the host hears it: JSON lines, the last one a result or an error; see docs/agent.md."""
+"""The device agent's protocol as the host hears it: JSON lines, a result or an error last; see docs/agent.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files from a folder on the board to a folder here: as one tar stream, verified, or one by one where there is no tar."""
+"""Files from a folder on the board to a folder here: one tar stream, verified; one by one where there is no tar."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def _fetch_one(
                 on_bytes(len(data))
         if total != file.nbytes:
             raise TransferError(
-                f"the board announced {file.name!r} with {file.nbytes} bytes and sent {total}{'+' if total > file.nbytes else ''}",
+                f"the board announced {file.name!r} with {file.nbytes} bytes and sent {total}",
                 hint="the file changed meanwhile: is a program still writing dumps? Pull again when it is done",
             )
         temporary.replace(folder / file.name)

@@ -53,8 +53,9 @@ class KnownHosts:
             where = ", ".join(str(path) for path in self._files)
             known_text = ", ".join(sorted(fingerprint_of(mine) for mine in known.values()))
             raise HostKeyError(
-                f"{entry}: the host key has CHANGED: the board shows {key.get_name()} {fingerprint}, {where} has {known_text}",
-                hint=f"a reinstalled board or someone in between; if you are sure: ssh-keygen -R '{entry}' and connect again",
+                f"{entry}: the host key has CHANGED: the board shows {key.get_name()} {fingerprint}, "
+                f"{where} has {known_text}",
+                hint=f"a reinstalled board, or someone in between; if sure: ssh-keygen -R '{entry}', then again",
             )
         if not accept_new:
             raise HostKeyError(

@@ -1,4 +1,4 @@
-"""What the user asks of a run, and the job the device agent gets for it; the job's fields are described in docs/agent.md."""
+"""What the user asks of a run, and the job the device agent gets for it; its fields: docs/agent.md."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class RunSettings:
     timeout_s: float | None = None
 
     def job(self, model: str, inputs: list[tuple[str, InputFile]], folder: str) -> dict[str, Any]:
-        """The agent's job: `inputs` pairs each file's path on the board with what it is; all results go into `folder`."""
+        """The agent's job: `inputs` pairs each file's path on the board with what it is; results go into `folder`."""
         return {
             "schema": JOB_SCHEMA,
             "library": self.library,

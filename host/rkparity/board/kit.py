@@ -81,7 +81,8 @@ def normal_arch(machine: str) -> str:
 def find_kit(machine: str, *, scratch: Path) -> Kit:
     """The kit for a board's `uname -m`; for this machine's own architecture one is put together in `scratch`.
 
-    Looked for in $RKPARITY_KITS, the installed package, and dist/kits of a checkout. Raises BoardError when there is none.
+    Looked for in $RKPARITY_KITS, the installed package, and dist/kits of a checkout. Raises BoardError when there is
+    none.
     """
     arch = normal_arch(machine)
     looked = []
@@ -112,8 +113,8 @@ def read_kit(path: Path) -> Kit:
             f"{manifest}: is not a kit of schema {SCHEMA}", hint="build the kit again with scripts/build-kit"
         )
     files = value.get("files")
-    texts = [value.get(key) for key in ("arch", "version", "hash")]
-    if not isinstance(files, dict) or not all(isinstance(text, str) and text for text in texts):
+    texts = [str(value.get(key) or "") for key in ("arch", "version", "hash")]
+    if not isinstance(files, dict) or not all(texts):
         raise DataError(f"{manifest}: lacks arch, version, hash or files")
     for name, digest in files.items():
         confined(name, source=str(manifest))
@@ -123,7 +124,7 @@ def read_kit(path: Path) -> Kit:
 
 
 def local_kit(dest: Path) -> Kit:
-    """Puts a kit for this machine together in `dest`: the installed agent, its compiled module, this Python's cffi backend.
+    """Puts a kit for this machine together in `dest`: the installed agent, its compiled module, cffi's backend.
 
     Raises BoardError when the compiled module is not installed.
     """

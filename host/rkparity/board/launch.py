@@ -1,4 +1,4 @@
-"""Starting the device agent on the board, following it, and ending it in order when it takes too long or Ctrl-C comes."""
+"""Starting the device agent on the board, following it, and ending it when it takes too long or Ctrl-C comes."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from rkparity.board.transport import Transport, last_line
 from rkparity.errors import BoardError
 
 # Line by line `key=value`; a value never holds a line end. Where each fact comes from: the kernel's /proc and /sys, the
-# device tree, and the version text inside the runtime library ("librknnrt version: 1.6.0 (...)": evidence 160_*/log.txt).
+# device tree, and the version text inside the runtime library ("librknnrt version: 1.6.0 (..)": evidence 160_*).
 _SCRIPT = r"""
 say() { printf '%s=%s\n' "$1" "$(printf '%s' "$2" | tr -c ' -~' ' ')"; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -22,7 +22,8 @@ say kernel "$(uname -r)"
 if [ -r /etc/os-release ]; then say system "$( . /etc/os-release; echo "$PRETTY_NAME")"; fi
 if [ -n "$RKPARITY_VIRTUAL_BOARD" ]; then say chip "emulated $RKPARITY_VIRTUAL_BOARD"
 elif [ -r /proc/device-tree/compatible ]; then
-  say chip "$(tr '\000' '\n' < /proc/device-tree/compatible | grep '^rockchip,r[kv]' | tail -n 1 | sed 's/^rockchip,//')"
+  c=/proc/device-tree/compatible
+  say chip "$(tr '\000' '\n' < $c | grep '^rockchip,r[kv]' | tail -n 1 | sed 's/^rockchip,//')"
 fi
 say driver "$(first /sys/kernel/debug/rknpu/version /proc/debug/rknpu/version /sys/module/rknpu/version)"
 dirs=$(printf '%s' "$LD_LIBRARY_PATH" | tr ':' ' ')
@@ -35,7 +36,9 @@ done
 if [ -f "$RKPARITY_LIBRKNNRT" ]; then lib=$RKPARITY_LIBRKNNRT; fi
 say runtime_path "$lib"
 if [ -r "$lib" ]; then
-  say runtime "$(tr -c ' -~' '\n' < "$lib" | grep -E 'librknnm?rt version: *[0-9]' | head -n 1 | sed 's/^.*version: *//')"
+  v=$(tr -c ' -~' '\n' < "$lib" | grep -E 'librknnm?rt version: *[0-9]' | head -n 1)
+  say runtime "${v##*version: }"
+  v=
 fi
 for p in python3 python; do
   if [ -z "$py" ] && have $p; then
@@ -44,6 +47,7 @@ for p in python3 python; do
 done
 say python_path "$(command -v "$py" 2>/dev/null)"
 say python "$v"
+c=
 if have getconf; then c=$(getconf GNU_LIBC_VERSION 2>/dev/null); fi
 if [ -z "$c" ] && have ldd; then c=$(ldd --version 2>&1 | head -n 1); fi
 say libc "$c"

@@ -58,7 +58,8 @@ class PlainReporter(Reporter):
             rate = self._moved / (now - self._start)
             left = (self._total - self._done) / rate if rate > 0 else 0.0
             self.note(
-                f"{self._what}: {size_text(self._done)} of {size_text(self._total)}, {size_text(rate)}/s, {left:.0f} s left"
+                f"{self._what}: {size_text(self._done)} of {size_text(self._total)}, {size_text(rate)}/s, "
+                f"{left:.0f} s left"
             )
 
     def note(self, text: str) -> None:

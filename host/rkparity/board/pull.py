@@ -85,7 +85,8 @@ def pull_dumps(transport: Transport, request: PullRequest, progress: Reporter) -
     """Copies the dumps in one folder of the board into a new run.
 
     Raises BoardError (no such folder, no rights, nothing in it), TransferError (connection lost, files changed, this
-    machine's disk full; what has arrived is kept in `OUT.part` for the next try), DataError (damaged dumps), UsageError.
+    machine's disk full; what has arrived is kept in `OUT.part` for the next try), DataError (damaged dumps) or
+    UsageError.
     """
     _check_out(request)
     start = time.monotonic()
@@ -112,7 +113,7 @@ def pull_dumps(transport: Transport, request: PullRequest, progress: Reporter) -
             progress.end()
         seconds = time.monotonic() - start
         skipped = tuple(selection.skipped)
-        warnings = (
+        warnings: tuple[str, ...] = (
             ()
             if verified_by == "sha256"
             else ("the board has neither sha256sum nor openssl: the files were verified by their sizes only",)

@@ -63,7 +63,7 @@ def push_files(
 
 
 def verify_pushed(transport: Transport, directory: str, hashes: dict[str, str], *, tools: frozenset[str]) -> bool:
-    """Compares files on the board with their SHA-256; False when the board cannot hash; TransferError when one differs."""
+    """Compares files on the board with their SHA-256; False when it cannot hash; TransferError when one differs."""
     if not can_hash(tools):
         return False
     board = Digests(transport, directory, list(hashes), tools).result(timeout_s=300)

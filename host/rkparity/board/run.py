@@ -1,4 +1,4 @@
-"""One run of a model on a board: deploy, send model and inputs, run the agent, fetch dumps, outputs and logs into a run."""
+"""One run of a model on a board: deploy, send model and inputs, run the agent, fetch all it left into a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class RunRequest:
     model: Model
     inputs: tuple[InputFile, ...]
     out: Path
-    settings: RunSettings = RunSettings()
+    settings: RunSettings = field(default_factory=RunSettings)
     work_dir: str | None = None
     force: bool = False
     keep: bool = False
@@ -68,8 +68,8 @@ class RunReport:
 def run_on_board(transport: Transport, request: RunRequest, progress: Reporter) -> RunReport:
     """Runs the model once on the board and keeps everything as a run.
 
-    Raises BoardError (board unfit, disk full), AgentError, TransferError, ConnectionFailed, DataError, UsageError. The run
-    appears only when it is whole; the folder on the board is removed in any case unless `keep` is set.
+    Raises BoardError (board unfit, disk full), AgentError, TransferError, ConnectionFailed, DataError, UsageError.
+    The run appears only when it is whole; the folder on the board is removed in any case unless `keep` is set.
     """
     if request.out.exists() and not request.force and not (request.out.is_dir() and not any(request.out.iterdir())):
         raise UsageError(f"{request.out}: exists already", hint="choose another folder, or --force to replace it")

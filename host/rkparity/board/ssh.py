@@ -200,6 +200,8 @@ def _try_login(hop: SshSettings, sock: _Socket, password: str | None) -> paramik
     known = KnownHosts(hop.known_hosts)
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(_Policy(known, hop.accept_new_host_key))
+    # The stubs know a single file name only; the client takes a list.
+    key_files: Any = [str(path) for path in hop.identities]
     try:
         client.connect(
             hop.host,
@@ -207,7 +209,7 @@ def _try_login(hop: SshSettings, sock: _Socket, password: str | None) -> paramik
             username=hop.user,
             password=password,
             sock=sock,
-            key_filename=[str(path) for path in hop.identities],
+            key_filename=key_files,
             allow_agent=not hop.only_these_identities,
             look_for_keys=not hop.only_these_identities,
             timeout=CONNECT_TIMEOUT_S,

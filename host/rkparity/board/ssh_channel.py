@@ -91,7 +91,7 @@ class ChannelProcess(RemoteProcess):
 
     def _drain_stderr(self) -> None:
         while True:
-            # A channel's timeout is shared by both streams: wait here for the other stream's reader to set what it needs.
+            # A channel's timeout is shared by both streams: the reader of the other one sets it.
             try:
                 data = self._channel.recv_stderr(65536)
             except socket.timeout:

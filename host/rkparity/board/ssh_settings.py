@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rkparity.board.target import SshTarget, parse_target
 from rkparity.errors import ConfigError, UsageError
@@ -99,7 +100,8 @@ def _lookup(config_file: Path, host: str) -> dict[str, list[str]]:
         found = paramiko.SSHConfig.from_path(str(config_file)).lookup(host)
     except (paramiko.SSHException, OSError, ValueError) as error:
         raise ConfigError(f"{config_file}: cannot be used: {error}") from error
-    return {key: list(value) if isinstance(value, list) else [str(value)] for key, value in dict(found).items()}
+    values: dict[str, Any] = dict(found)
+    return {key: value if isinstance(value, list) else [str(value)] for key, value in values.items()}
 
 
 def _text(entry: dict[str, list[str]], key: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The system's `ssh` for bulk data: about twice as fast as a Python client, with the same keys and the same host check."""
+"""The system's `ssh` for bulk data: faster than a Python client, with the same keys and the same host check."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A strict reader of a tar stream from a board: only the files that were asked for, at their announced sizes.
 
-Python's tarfile reads every kind of member there is and costs a fifth of the transfer's speed; a board's stream may hold
-regular files only. Understood: ustar, GNU long names, pax path and size (GNU tar, busybox, toybox and bsdtar write these).
+Python's tarfile reads every kind of member there is and costs a fifth of the transfer's speed; a board's stream may
+hold regular files only. Understood: ustar, GNU long names, pax path and size (GNU tar, busybox, toybox, bsdtar).
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Received:
 class TarReceiver:
     """Unpacks one tar stream into `folder`.
 
-    `read` gives the stream's next bytes, empty at its end. `expected` maps each file's name to its size; anything else in
-    the stream, another size or a second copy is a TransferError. `on_bytes` is told of file bytes as they are written.
+    `read` gives the stream's next bytes, empty at its end. `expected` maps each file's name to its size; anything
+    else in the stream, another size or a second copy is a TransferError. `on_bytes` is told of file bytes as they are written.
     Each file is written under a temporary name and renamed when it is whole. Errors of this machine's disk are OSError.
     """
 

@@ -1,4 +1,4 @@
-"""How the user names a board: `[user@]host[:port]`, `@FILE`, `adb:SERIAL`, `local:FOLDER`; and the options beside it."""
+"""How the user names a board: `[user@]host[:port]`, `@FILE`, `adb:SERIAL`, `local:FOLDER`; and options beside it."""
 
 from __future__ import annotations
 

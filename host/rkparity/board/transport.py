@@ -136,8 +136,8 @@ class Transport(abc.ABC):
     ) -> Completed:
         """Runs a command to its end and returns everything it said.
 
-        Raises ConnectionFailed when the connection is lost, BoardError when it takes longer than `timeout_s` or says more
-        than `limit_nbytes`.
+        Raises ConnectionFailed when the connection is lost, BoardError when it takes longer than `timeout_s` or says
+        more than `limit_nbytes`.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with self.start(argv, env=env, cwd=cwd) as process:
@@ -171,7 +171,7 @@ class Transport(abc.ABC):
             return Completed(code, b"".join(chunks), process.stderr_tail())
 
     def run_script(self, script: str, *, timeout_s: float | None = 60, limit_nbytes: int = 64 << 20) -> Completed:
-        """Runs a POSIX shell script sent on standard input: no limit on its length (dropbear cuts commands at 9000 bytes)."""
+        """Runs a POSIX shell script sent on standard input: dropbear cuts commands at 9000 bytes, not these."""
         return self.run(
             ["sh", "-s"],
             stdin=script.encode("utf-8", "surrogateescape"),
@@ -191,8 +191,8 @@ class Transport(abc.ABC):
 def lines(process: RemoteProcess, *, deadline: float | None = None) -> Iterator[bytes]:
     """Standard output line by line without line ends; a last line without one is given too.
 
-    Raises ConnectionFailed as `read` does, TimeoutError when `deadline` (of time.monotonic) passes, BoardError for a line
-    longer than `MAX_LINE_NBYTES`.
+    Raises ConnectionFailed as `read` does, TimeoutError when `deadline` (of time.monotonic) passes, BoardError for a
+    line longer than `MAX_LINE_NBYTES`.
     """
     buffer = bytearray()
     while True:

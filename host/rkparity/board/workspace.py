@@ -1,4 +1,4 @@
-"""rkparity's folder on the board: kits, models by their hash, one folder for each run; all of it removed by one command."""
+"""rkparity's folder on the board: kits, models by hash, one folder for each run; all removed by one command."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Looks at a board, copies the device agent there, or removes everything rkparity left on it.
 
-    rkparity board info BOARD [--json]     chip, driver, librknnrt, Python, dump folders, space, clock; needs only a shell
+    rkparity board info BOARD [--json]     chip, driver, librknnrt, Python, dumps, space, clock; needs a shell only
     rkparity board deploy BOARD            copies the device agent and checks that it works
     rkparity board clean BOARD             removes agent, cached models and run folders
 

@@ -16,6 +16,13 @@ class BarReporter(Reporter):
 
     def __init__(self) -> None:
         from rich.console import Console
+
+        self._console = Console(stderr=True)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def begin(self, what: str, total_nbytes: int, *, done_nbytes: int = 0) -> None:
+        """Shows the bar."""
         from rich.progress import (
             BarColumn,
             DownloadColumn,
@@ -25,8 +32,8 @@ class BarReporter(Reporter):
             TransferSpeedColumn,
         )
 
-        self._console = Console(stderr=True)
-        self._make = lambda: Progress(
+        self.end()
+        self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
@@ -35,13 +42,6 @@ class BarReporter(Reporter):
             console=self._console,
             transient=True,
         )
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
-
-    def begin(self, what: str, total_nbytes: int, *, done_nbytes: int = 0) -> None:
-        """Shows the bar."""
-        self.end()
-        self._bar = self._make()
         self._bar.start()
         self._task = self._bar.add_task(what, total=total_nbytes, completed=done_nbytes)
 
