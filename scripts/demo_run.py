@@ -260,7 +260,7 @@ def main() -> int:
         for precision in precisions:
             demo.simulate(model, precision)
     with demo.virtual_board([f"{model.name}-{precision}.rknn" for model in MODELS for precision in precisions]):
-        demo.rkparity("board", "info", "--board", "@board.json")
+        demo.rkparity("board", "info", "@board.json")
         for model in MODELS:
             for precision in precisions:
                 for way in WAYS:
