@@ -224,12 +224,16 @@ def grid_step(values: Array) -> float | None:
     return step if on_grid else None
 
 
-def _chunks(values: Array, target: Array) -> Iterator[tuple[Array, Array]]:
+def _chunks(values: Array, target: Array, *, skip_equal: bool = False) -> Iterator[tuple[Array, Array]]:
     import numpy as np
 
     a, b = values.reshape(-1), target.reshape(-1)
     for start in range(0, a.size, _CHUNK):
-        yield a[start : start + _CHUNK].astype(np.float64), b[start : start + _CHUNK].astype(np.float64)
+        chunk, other = a[start : start + _CHUNK], b[start : start + _CHUNK]
+        # Identical chunks, the usual case, are not worth a conversion; NaN is never equal and so goes on.
+        if skip_equal and bool((chunk == other).all()):
+            continue
+        yield chunk.astype(np.float64), other.astype(np.float64)
 
 
 def _fold(values: Array, target: Array, error: Callable[[Array, Array], Array], allowed: float) -> Difference:
@@ -237,7 +241,7 @@ def _fold(values: Array, target: Array, error: Callable[[Array, Array], Array], 
 
     largest, differing, exact = 0.0, 0, True
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        for a, b in _chunks(values, target):
+        for a, b in _chunks(values, target, skip_equal=True):
             # Equal infinities and NaN on both sides are no error; infinity minus infinity would say NaN.
             same = (a == b) | (np.isnan(a) & np.isnan(b))
             errors = np.where(same, 0.0, error(a, b))
