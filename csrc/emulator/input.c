@@ -184,7 +184,10 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
         return emu_would_crash(context, "rknn_inputs_set", "an input's buf is NULL (evidence 160_err_nullbuf)");
     state->binding.mem = NULL;
     if (input->pass_through) {
-        choose_mode(context, index, input->type, true);
+        if (input->type == tensor->type)
+            choose_mode(context, index, input->type, true);
+        else
+            state->raw_uint8 = false; /* without a word (evidence 160_net25_u8_pt1) */
         size_t room = state->layout.slots * emu_type_nbytes(tensor->type);
         if (input->size > room)
             emu_log(level, 'W', "rkparity emulated runtime: %u bytes given with pass_through, the input's memory has %zu: the "
@@ -194,8 +197,8 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
     }
     if (emu_tensor_is_4d(tensor)) {
         if (input->fmt == RKABI_FMT_NC1HWC2 && emu_tensor_is_image(tensor)) {
-            /* The text says 1 whatever the channels (evidence 160_b25_c3w30_f32nc1hwc2_int8). */
-            emu_log(level, 'E', "rknn_inputs_set, when input channel is 1, not support NC1HWC2 layout!");
+            /* The real text holds the bytes 1, \3, \4, whatever the channels (evidence 160_b25_c3w30_f32nc1hwc2_int8). */
+            emu_log(level, 'E', "rknn_inputs_set, when input channel is 1\003\004, not support NC1HWC2 layout!");
             return RKABI_OK;
         }
         if (input->fmt == RKABI_FMT_NCHW)
@@ -251,7 +254,10 @@ int emu_input_bind(emu_context *context, uint32_t index, rkabi_tensor_mem *mem, 
     }
     if (!emu_tensor_is_4d(tensor) && !attr->pass_through)
         emu_log(level, 'W', "Meet origin tensor size: %u, is not 4", tensor->n_dims);
-    else if (attr->fmt == RKABI_FMT_NHWC || attr->pass_through)
+    /* The operator that reads integer indices is the CPU's (evidence 160_b25_zc_ids_int8). */
+    if (tensor->type == RKABI_TYPE_INT64)
+        emu_log(level, 'W', "Detect CPU op with input:'%s', Maybe no performance gain from zero-copy API", tensor->name);
+    if (emu_tensor_is_4d(tensor) && (attr->fmt == RKABI_FMT_NHWC || attr->pass_through))
         choose_mode(context, index, attr->type, attr->pass_through);
     state->binding.mem = mem;
     state->binding.attr = *attr;

@@ -152,10 +152,10 @@ class Runtime:
     def run(self) -> int:
         return self.library.rknn_run(self.context, None)
 
-    def outputs_get(self, want: list[bool]) -> tuple[int, list[bytes]]:
+    def outputs_get(self, want: list[bool], *, indices: list[int] | None = None) -> tuple[int, list[bytes]]:
         array = (Output * max(len(want), 1))()
         for i, wanted in enumerate(want):
-            array[i] = Output(wanted, 0, i, None, 0)
+            array[i] = Output(wanted, 0, indices[i] if indices else i, None, 0)
         status = self.library.rknn_outputs_get(self.context, len(want), array, None)
         values = [c.string_at(item.buf, item.size) for item in array] if status == 0 else []
         self.library.rknn_outputs_release(self.context, len(want), array)
@@ -200,6 +200,7 @@ def play(library: c.CDLL, folder: Path, model: bytes) -> Played:
     runtime, played = Runtime(library), Played()
     inputs: list[tuple[bytes, int, int, int]] = []
     wants: list[bool] = []
+    indices: list[int] = []
     memories: dict[tuple[str, int], object] = {}
     for call in calls:
         name, _, rest = call.partition(":")
@@ -220,8 +221,9 @@ def play(library: c.CDLL, folder: Path, model: bytes) -> Played:
             played.codes.append(("rknn_run", runtime.run()))
         elif name == "out":
             wants.append(options["wf"] == "1")
+            indices.append(index)
         elif name == "get":
-            status, played.outputs = runtime.outputs_get(wants)
+            status, played.outputs = runtime.outputs_get(wants, indices=indices)
             played.codes.append(("rknn_outputs_get", status))
         elif name == "io":
             direction = options["dir"]
