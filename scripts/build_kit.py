@@ -160,8 +160,11 @@ def start_files(target: Target, compiler: str, build: Path) -> list[str]:
 def check_glibc(target: Target, binary: Path) -> tuple[int, int]:
     """The newest glibc version a binary needs; KitError when it is newer than the target allows."""
     table = run([f"{target.prefix}objdump", "-T", str(binary)], "objdump")
-    needed = [(int(major), int(minor), line) for line in table.splitlines() for major, minor in
-              re.findall(r"\*UND\*.*GLIBC_(\d+)\.(\d+)", line)]
+    needed = [
+        (int(major), int(minor), line)
+        for line in table.splitlines()
+        for major, minor in re.findall(r"\*UND\*.*GLIBC_(\d+)\.(\d+)", line)
+    ]
     newest = max(needed, default=(0, 0, ""))
     if newest[:2] > target.glibc:
         symbols = sorted({line.split()[-1] for major, minor, line in needed if (major, minor) > target.glibc})
@@ -180,7 +183,15 @@ def fetch_backends(target: Target, scratch: Path) -> dict[str, Path]:
         platforms = [option for name in target.wheel_platforms for option in ("--platform", name)]
         run(
             [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-            + ["--only-binary=:all:", *platforms, "--python-version", python, "--dest", str(folder), f"cffi=={version}"],
+            + [
+                "--only-binary=:all:",
+                *platforms,
+                "--python-version",
+                python,
+                "--dest",
+                str(folder),
+                f"cffi=={version}",
+            ],
             f"pip download of cffi {version} for Python {python}",
         )
         tag = "cp" + python.replace(".", "")

@@ -54,7 +54,8 @@ def choose_library(explicit: str | None) -> str | None:
         if not Path(named).is_file():
             origin = "" if explicit else f" (from {LIBRARY_ENVIRONMENT})"
             raise AgentFailure("library", f"{named}{origin}: no such file", hint="name the board's librknnrt.so")
-        return named
+        # dlopen would search for a bare name instead of opening the file.
+        return os.path.abspath(named)  # noqa: PTH100
     return next((str(path) for path in candidates()), None)
 
 
