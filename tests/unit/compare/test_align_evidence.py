@@ -210,3 +210,22 @@ def test_no_tensor_is_changed_by_alignment() -> None:
     alignment = run(case, True)
     records: list[TensorRecord] = [pair.tensor for pair in alignment.pairs]
     assert all(any(record is known for known in case.reference.tensors) for record in records)
+
+
+@pytest.mark.parametrize("with_model", [False, True], ids=["by name", "by model"])
+def test_the_compilers_copy_of_a_pixel_input_is_the_quantised_input(with_model: bool) -> None:
+    """Toolkit 2.2.0 copies image inputs by a convolution: it takes the pixels and gives what the NPU works on."""
+    case = load_case("multi_input_int8")
+    model = read_model(case.model.with_name("multi_input_int8_toolkit220.rknn"))
+    pixels = ("image", "aux")
+    dumps = entries(
+        *(
+            f"{item.stem}_{'uint8' if item.op_type == 'InputOperator' and item.tensor.name in pixels else 'float'}.npy"
+            for item in model.expected_dumps()
+        )
+    )
+    alignment = align(dumps, case.reference, model if with_model else None)
+    found = {pair.dump.name.tensor: (pair.tensor.name, pair.rung) for pair in alignment.pairs}
+    assert found["New_input_image"] == ("image_int8", Rung.SYNTHETIC)
+    assert found["New_input_aux"] == ("aux_int8", Rung.SYNTHETIC)
+    assert {item.tensor.name for item in alignment.unmatched_tensors if item.reason is Reason.CONVERSION} == {"meta"}

@@ -163,3 +163,20 @@ def test_weights_are_not_copied(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert len(model.nodes) == 8
     assert peak < 5_000_000
+
+
+def test_a_file_of_toolkit_2_2_0_has_the_same_tables() -> None:
+    """The multi_input model again, built by the oldest supported toolkit: it copies image inputs by a convolution."""
+    old, new = read_model(MODELS / "multi_input_int8_toolkit220.rknn"), read_model(MODELS / "multi_input_int8.rknn")
+    assert old.compiler_version.startswith("2.2.0(")
+    assert old.normalization[:2] == new.normalization[:2]
+    assert old.normalization[2].mean == (0.0,) * 8
+    assert [(tensor.name, tensor.scale, tensor.zero_point) for tensor in old.input_tensors] == [
+        (tensor.name, tensor.scale, tensor.zero_point) for tensor in new.input_tensors
+    ]
+    stems = [item.stem for item in old.expected_dumps()]
+    assert stems[2:5] == [
+        "002_InputOperator_meta_shape_1_8",
+        "003_Conv_New_input_image_shape_1_3_32_32",
+        "004_Conv_New_input_aux_shape_1_1_32_32",
+    ]
