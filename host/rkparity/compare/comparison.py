@@ -82,9 +82,9 @@ class Comparison:
         return tuple(item for item in self.not_compared if item.expected)
 
     @property
-    def inputs_failed(self) -> bool:
-        """Whether an input is known to differ: then the layers say nothing about the runtime."""
-        return any(proof.verdict is Verdict.FAIL for proof in self.inputs)
+    def blamed_input(self) -> InputProof | None:
+        """The first input known to differ, if any: then the layers say nothing about the runtime."""
+        return next((proof for proof in self.inputs if proof.verdict is Verdict.FAIL), None)
 
     @property
     def first_divergence(self) -> PairResult | None:
@@ -117,8 +117,8 @@ class Comparison:
     def headline(self) -> str:
         """The result in one sentence."""
         first = self.first_divergence
-        if self.inputs_failed:
-            proof = next(proof for proof in self.inputs if proof.verdict is Verdict.FAIL)
+        proof = self.blamed_input
+        if proof is not None:
             cause = f": {proof.explanation}" if proof.explanation else ""
             return (
                 f"the input differs ({proof.dump} {proof.text}){cause}. "

@@ -104,18 +104,19 @@ def _print_all(console: Console, lines: Iterable[str]) -> None:
 
 def _facts(comparison: Comparison) -> Iterable[str]:
     for proof in comparison.inputs:
+        if proof is comparison.blamed_input:
+            continue
         said = f"input   {proof.tensor} ({proof.dump}): {proof.verdict.value}, {proof.text}"
         yield printable(f"{said}: {proof.explanation}" if proof.explanation else said)
     culprits = [pair for pair in comparison.pairs if pair.origin is Origin.OWN and pair.proof is None]
-    if culprits and not comparison.inputs_failed:
+    if culprits and comparison.blamed_input is None:
         names = ", ".join(pair.dump for pair in culprits[:5]) + (", ..." if len(culprits) > 5 else "")
         yield printable(f"own     {len(culprits)} failing layers have good inputs: {names}")
     if comparison.emulated:
         yield "note    the dumps are of the EMULATED runtime of a virtual board, not of an NPU"
     if comparison.model_path is None:
         yield (
-            "note    without --model: names alone align the layers, LSB sizes are read from the values, and own errors "
-            "are told from inherited ones by order only"
+            "note    without --model: names alone align the layers, and own errors are told from inherited ones by order only"
         )
     for warning in comparison.warnings:
         yield printable(f"warning {warning}")
