@@ -141,27 +141,30 @@ def _carry(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
 
 
 def _feed(channel: paramiko.Channel, process: subprocess.Popen[bytes], ended: threading.Event) -> None:
+    """The channel's input for the process; afterwards watches that the client is still there."""
     assert process.stdin is not None
     channel.settimeout(0.2)
-    while not ended.is_set():
+    while not ended.is_set() and not _left(channel):
         try:
             data = channel.recv(_PIECE_NBYTES)
-        except socket.timeout:
-            if channel.closed or not channel.get_transport().is_active():
-                _hang_up(process)
+            if not data:
                 break
-            continue
-        except OSError:
-            break
-        if not data:
-            if channel.closed:
-                _hang_up(process)
-            break
-        with contextlib.suppress(OSError):
             process.stdin.write(data)
             process.stdin.flush()
+        except socket.timeout:
+            continue
+        except OSError:
+            break  # the process has closed its input
     with contextlib.suppress(OSError):
         process.stdin.close()
+    while not ended.wait(0.2):
+        if _left(channel):
+            _hang_up(process)
+            return
+
+
+def _left(channel: paramiko.Channel) -> bool:
+    return channel.closed or not channel.get_transport().is_active()
 
 
 def _hang_up(process: subprocess.Popen[bytes]) -> None:

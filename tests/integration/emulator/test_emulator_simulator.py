@@ -1,0 +1,164 @@
+"""The emulated runtime computes what rknn-toolkit2's simulator computes, bit for bit."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from emulated_library import Runtime
+
+from rkparity.emulator.catalogue import ModelCatalogue, read_build_record
+from rkparity.errors import DataError, UsageError
+from rkparity.toolkit.worker_client import Worker
+
+pytestmark = pytest.mark.toolkit
+
+F32, U8, I64 = 0, 3, 8
+NHWC, UNDEFINED = 1, 3
+CASES = [
+    "b25_c3w30/b25_c3w30_int8_rk3588",
+    "b25_c3w30/b25_c3w30_fp16_rk3588",
+    "b25_d2/b25_d2_int8_rk3588",
+    "b25_ids/b25_ids_int8_rk3588",
+    "b25_ids/b25_ids_fp16_rk3588",
+    "b25_split/b25_split_int8_rk3588",
+    "cnn_classifier/c25_cnn_classifier_int8",
+    "cnn_classifier/c25_cnn_classifier_fp16",
+    "multi_input/c25_multi_input_int8",
+    "multi_input/c25_multi_input_fp16",
+    "non4d/c25_non4d_int8",
+    "non4d/c25_non4d_fp16",
+    "odd_names/c25_odd_names_int8",
+]
+
+
+@pytest.fixture(scope="module")
+def catalogue(toolkit_python: Path, models: Path) -> Iterator[ModelCatalogue]:
+    catalogue = ModelCatalogue(toolkit_python, [models])
+    yield catalogue
+    catalogue.close()
+
+
+@pytest.fixture(scope="module")
+def worker(toolkit_python: Path) -> Iterator[Worker]:
+    """A worker of its own, used the way a user uses the toolkit."""
+    with Worker(toolkit_python) as worker:
+        yield worker
+
+
+def user_inputs(model: Any) -> list[np.ndarray]:
+    """What a user gives: pixels for 4-D inputs, NHWC; numbers in the model's order for others."""
+    random = np.random.default_rng(7)
+    arrays = []
+    for tensor in model.input_tensors:
+        if len(tensor.shape) == 4:
+            n, c, h, w = tensor.shape
+            arrays.append(random.integers(0, 256, (n, h, w, c), dtype=np.uint8))
+        elif tensor.dtype == "int64":
+            arrays.append(random.integers(0, 16, tensor.shape, dtype=np.int64))
+        else:
+            arrays.append(random.standard_normal(tensor.shape).astype(np.float32))
+    return arrays
+
+
+def to_api(array: np.ndarray) -> tuple[bytes, int, int, int]:
+    type_code = {"uint8": U8, "float32": F32, "int64": I64}[array.dtype.name]
+    return array.tobytes(), type_code, NHWC if array.ndim == 4 else UNDEFINED, 0
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_outputs_and_layers_equal_the_simulators(
+    case: str,
+    library: ctypes.CDLL,
+    catalogue: ModelCatalogue,
+    worker: Worker,
+    models: Path,
+    served: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rknn = models / f"{case}.rknn"
+    model, _ = catalogue.open(hashlib.sha256(rknn.read_bytes()).hexdigest())
+    arrays = user_inputs(model)
+    with served(catalogue.open):
+        monkeypatch.setenv("RKNN_LOG_LEVEL", "5")
+        runtime = Runtime(library)
+        assert runtime.init(rknn.read_bytes()) == 0
+        assert runtime.inputs_set([to_api(array) for array in arrays]) == 0
+        assert runtime.run() == 0
+        status, outputs = runtime.outputs_get([True] * len(model.outputs))
+        assert status == 0 and runtime.destroy() == 0
+
+    built = worker.build(read_build_record(rknn))
+    formats = ["nhwc" if array.ndim == 4 else "nchw" for array in arrays]
+    simulated = worker.infer(
+        built.model_id, [array.astype(np.float32) if array.dtype == np.uint8 else array for array in arrays], formats
+    )
+    # The board's CPU makes the FP16 input from float32 arithmetic, the simulator from doubles; and it quantises the
+    # numbers it is given itself. Then the last bit may differ; pixels into an int8 model may not.
+    exact = "_int8" in case and all(array.dtype != np.float32 for array in arrays)
+    exact = exact or all(normalization.is_identity for normalization in model.normalization)
+    for got, tensor, expected in zip(outputs, model.output_tensors, simulated):
+        values = np.frombuffer(got, np.float32)
+        flat = expected.reshape(-1).astype(np.float32)
+        if exact:
+            np.testing.assert_array_equal(values, flat, err_msg=tensor.name)
+        else:
+            step = tensor.scale[0] if tensor.is_quantized else 2.0**-10 * np.abs(flat).max()
+            assert np.abs(values - flat).max() <= step * 1.001, tensor.name
+
+    names = {path.name for path in (tmp_path / "dumps").iterdir()}
+    for dump in model.expected_dumps():
+        found = [name for name in names if name.startswith(f"{dump.stem}_") and name.endswith(".npy")]
+        assert len(found) == 1, dump.stem
+    for got, tensor in zip(outputs, model.output_tensors):
+        node = next(
+            node
+            for node in model.nodes
+            if node.op_type == "OutputOperator" and model.tensors[node.inputs[0]].name == tensor.name
+        )
+        file = next((tmp_path / "dumps").glob(f"{node.index:03d}_OutputOperator_*"))
+        np.testing.assert_array_equal(np.load(file).reshape(-1), np.frombuffer(got, np.float32))
+
+
+def test_init_is_quick_once_built(library: ctypes.CDLL, catalogue: ModelCatalogue, models: Path, served: Any) -> None:
+    data = (models / "cnn_classifier" / "c25_cnn_classifier_int8.rknn").read_bytes()
+    with served(catalogue.open):
+        first = Runtime(library)
+        assert first.init(data) == 0 and first.destroy() == 0
+        begin = time.monotonic()
+        second = Runtime(library)
+        assert second.init(data) == 0 and second.destroy() == 0
+        assert time.monotonic() - begin < 1.0
+
+
+def test_record_of_another_build_is_refused(toolkit_python: Path, models: Path, tmp_path: Path) -> None:
+    """The same model with other calibration data has other scales: the emulator must not pass it off as this one."""
+    source = models / "b25_c3w30"
+    rknn = tmp_path / "m.rknn"
+    rknn.write_bytes((source / "b25_c3w30_int8_rk3588.rknn").read_bytes())
+    np.save(tmp_path / "other.npy", np.load(next((source / "data").glob("*.npy"))) * 3)
+    (tmp_path / "dataset.txt").write_text("other.npy\n")
+    record = json.loads((source / "b25_c3w30_int8_rk3588.rknn.build.json").read_text())
+    record["spec"]["dataset"] = str(tmp_path / "dataset.txt")
+    (tmp_path / "m.rknn.build.json").write_text(json.dumps(record))
+    catalogue = ModelCatalogue(toolkit_python, [rknn])
+    try:
+        with pytest.raises(DataError, match=r"m\.rknn: building it again from its record gives another x"):
+            catalogue.prepare()
+    finally:
+        catalogue.close()
+
+
+def test_missing_record_is_said(toolkit_python: Path, models: Path) -> None:
+    catalogue = ModelCatalogue(toolkit_python, [models / "t1_net_25.rknn"])
+    with pytest.raises(UsageError, match=r"t1_net_25\.rknn\.build\.json: cannot be read"):
+        catalogue.prepare()
+    catalogue.close()
