@@ -115,6 +115,10 @@ def _sort(folder: Path, names: list[str], manifest: Manifest | None, path: Path)
         if entry.name.is_text:
             entries.append(entry)
             continue
+        # A pipe under a dump's name would be waited for without end.
+        if not (folder / name).is_file():
+            damaged.append(DamagedDump(entry, "is not a regular file"))
+            continue
         try:
             header = read_npy_header(folder / name)
         except DataError as error:

@@ -84,7 +84,9 @@ def judge(
         remarks += _quantized(stats, limits, scale)
     else:
         remarks += _floating(stats, limits)
-    if golden is not None and golden.ratio is not None and golden.ratio > limits.golden_ratio_warn:
+    # Below the float limit the ratio compares two ways of rounding.
+    worse = golden is not None and golden.ratio is not None and golden.ratio > limits.golden_ratio_warn
+    if worse and golden is not None and golden.board_relative > limits.relative_warn:
         remarks.append(_Remark(Verdict.WARN, f"error against golden is {golden.ratio:.3g} times the simulator's"))
     remarks.sort(key=lambda remark: -_SEVERITY[remark.verdict])
     verdict = remarks[0].verdict if remarks else Verdict.PASS

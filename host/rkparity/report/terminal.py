@@ -36,8 +36,10 @@ def print_comparison(comparison: Comparison, *, every_layer: bool = False, file:
     if stream.isatty() and os.environ.get("TERM") != "dumb":
         _print_rich(comparison, every_layer, stream)
     else:
+        # A terminal's or pipe's encoding may lack a character of some tensor's name.
+        encoding = getattr(stream, "encoding", None) or "utf-8"
         for line in _plain_lines(comparison, every_layer):
-            print(line, file=stream)
+            print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def printable(text: str) -> str:
@@ -116,7 +118,8 @@ def _facts(comparison: Comparison) -> Iterable[str]:
         yield "note    the dumps are of the EMULATED runtime of a virtual board, not of an NPU"
     if comparison.model_path is None:
         yield (
-            "note    without --model: names alone align the layers, and own errors are told from inherited ones by order only"
+            "note    without --model: names alone align the layers, and own errors are told from inherited ones "
+            "by order only"
         )
     for warning in comparison.warnings:
         yield printable(f"warning {warning}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -365,6 +366,24 @@ def test_dump_that_is_no_npy(cnn: Case) -> None:
     code, result = cnn.compare()
     assert code == 3
     assert "is not an npy file" in result["not_compared"][0]["detail"]
+
+
+def test_pipe_and_dangling_link_are_not_waited_for(cnn: Case) -> None:
+    for order, make in ((LAYER0, os.mkfifo), (4, lambda path: path.symlink_to("nowhere"))):
+        path = dump(cnn.dumps, order)
+        path.unlink()
+        make(path)
+    code, result = cnn.compare()
+    assert code == 3
+    assert [item["detail"] for item in result["not_compared"] if item["expected"]] == ["is not a regular file"] * 2
+
+
+def test_file_name_that_is_no_utf8(cnn: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    (cnn.dumps / os.fsdecode(b"012_Conv_\xff\x1b[2J_shape_1_float.npy")).write_bytes(b"")
+    code, result = cnn.compare("--all", model=False)
+    assert code == 3
+    assert any("\udcff" in (item["dump"] or "") for item in result["not_compared"])
+    assert "\x1b" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("model", [True, False])

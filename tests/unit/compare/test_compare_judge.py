@@ -98,6 +98,14 @@ def test_error_against_golden_is_a_warning() -> None:
     assert judgement.reasons == ("error against golden is 2 times the simulator's",)
 
 
+def test_ratio_of_two_roundings_means_nothing() -> None:
+    simulator = np.random.default_rng(2).normal(0, 1, 5000).astype(np.float32)
+    board = simulator.astype(np.float16).astype(np.float32)
+    stats = score_arrays(board, simulator)
+    golden = Golden(4e-4, 2e-4, 1e-3, 2.0)
+    assert judge(stats, Kind.FLOAT, Limits(), scale=None, incoming=EXACT, golden=golden).verdict is Verdict.PASS
+
+
 def test_float_limits() -> None:
     simulator = np.random.default_rng(2).normal(0, 1, 5000).astype(np.float32)
     rounded = simulator.astype(np.float16).astype(np.float32)
