@@ -1,7 +1,7 @@
-"""Builds a board kit: the agent, its compiled module, cffi's backends and rkrun in one folder and one tar; see docs/agent.md.
+"""Builds a board kit: agent, compiled module, cffi's backends and rkrun in one folder and one tar; see docs/agent.md.
 
-The binaries must load on old boards, so symbols that newer glibc versions renamed are bound to their first versions and the
-result is checked with objdump. The same sources and compiler give the same bytes.
+The binaries must load on old boards, so symbols that newer glibc versions renamed are bound to their first versions and
+the result is checked with objdump. The same sources and compiler give the same bytes.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ def compile_binaries(target: Target, build: Path, with_module: bool) -> dict[str
 def start_files(target: Target, compiler: str, build: Path) -> list[str]:
     """The C start files with __libc_start_main bound to its first version.
 
-    glibc 2.34 gave it a new version; the old one takes the same arguments, and a program without constructors needs neither
-    crtbegin.o nor crtend.o.
+    glibc 2.34 gave it a new version; the old one takes the same arguments, and a program without constructors needs
+    neither crtbegin.o nor crtend.o.
     """
     found = {
         name: run([compiler, f"-print-file-name={name}"], "the compiler").strip()
@@ -169,7 +169,7 @@ def check_glibc(target: Target, binary: Path) -> tuple[int, int]:
     if newest[:2] > target.glibc:
         symbols = sorted({line.split()[-1] for major, minor, line in needed if (major, minor) > target.glibc})
         raise KitError(
-            f"{binary.name} needs glibc {newest[0]}.{newest[1]} (at most {target.glibc[0]}.{target.glibc[1]} is allowed): "
+            f"{binary.name} needs glibc {newest[0]}.{newest[1]}, allowed is {target.glibc[0]}.{target.glibc[1]}: "
             + ", ".join(symbols)
         )
     return newest[:2]
@@ -181,19 +181,9 @@ def fetch_backends(target: Target, scratch: Path) -> dict[str, Path]:
     for python, version in CFFI.items():
         folder = scratch / python
         platforms = [option for name in target.wheel_platforms for option in ("--platform", name)]
-        run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-            + [
-                "--only-binary=:all:",
-                *platforms,
-                "--python-version",
-                python,
-                "--dest",
-                str(folder),
-                f"cffi=={version}",
-            ],
-            f"pip download of cffi {version} for Python {python}",
-        )
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command += ["--only-binary=:all:", *platforms, "--python-version", python, "--dest", str(folder)]
+        run([*command, f"cffi=={version}"], f"pip download of cffi {version} for Python {python}")
         tag = "cp" + python.replace(".", "")
         wheel = next(folder.glob("*.whl"))
         with zipfile.ZipFile(wheel) as archive:

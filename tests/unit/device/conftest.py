@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from runtime_double import IMAGE_INPUT, IMAGE_OUTPUT, Double, build_double
 from support import require
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from runtime_double import IMAGE_INPUT, IMAGE_OUTPUT, Double
 
 from rkparity_agent import native
 from rkparity_agent.events import AgentFailure
 from rkparity_agent.session import QUERY_NATIVE_OUTPUT_ATTR, OutputRequest, Session, TensorInput
+from runtime_double import IMAGE_INPUT, IMAGE_OUTPUT, Double
 
 UINT8, NHWC, INT4 = native.type_number("UINT8"), native.fmt_number("NHWC"), native.type_number("INT4")
 IMAGE = TensorInput(bytearray(810), UINT8, NHWC)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runtime_double import IMAGE_INPUT, IMAGE_OUTPUT, NATIVE_OUTPUT, Double
 
 from rkparity_agent import native
 from rkparity_agent.session import (
@@ -17,6 +16,7 @@ from rkparity_agent.session import (
     Session,
     TensorInput,
 )
+from runtime_double import IMAGE_INPUT, IMAGE_OUTPUT, NATIVE_OUTPUT, Double
 
 UINT8, INT8, FLOAT32, FLOAT16, INT64 = (native.type_number(n) for n in ("UINT8", "INT8", "FLOAT32", "FLOAT16", "INT64"))
 NCHW, NHWC, NC1HWC2, UNDEFINED = (native.fmt_number(n) for n in ("NCHW", "NHWC", "NC1HWC2", "UNDEFINED"))
