@@ -130,14 +130,14 @@ def _run(
 ) -> RunReader:
     tensors = []
     is_quantized = any(_QUANTIZED_NAME.fullmatch(entry.name) or entry.is_fused for entry in entries)
-    by_name = {} if model is None else {tensor.name: tensor for tensor in model.tensors}
+    quantization = {} if model is None or engine is Engine.GOLDEN else _quantization(model, entries)
     for entry in entries:
         relative = f"{engine.value}/npy/{entry.stem}.npy"
         if not (path / relative).is_file():
             warnings.append(f"{path / relative}: is missing; {entry.name!r} is not part of the {engine.value} run")
             continue
         dtype, shape = _kind(path / relative)
-        known = by_name.get(entry.name) if engine is Engine.SIMULATOR else None
+        scale, zero_point = quantization.get(entry.name, ((), ()))
         role = Role.INPUT if entry.op_type == "Input" else Role.OUTPUT if entry.name in outputs else Role.LAYER
         tensors.append(
             TensorRecord(
@@ -148,8 +148,8 @@ def _run(
                 entry.order,
                 entry.op_type,
                 role,
-                known.scale if known else (),
-                known.zero_point if known else (),
+                scale,
+                zero_point,
                 _reason(entry, engine),
                 entry.is_sanitized,
             )
@@ -187,6 +187,24 @@ def _run(
             warnings=tuple(warnings),
         ),
     )
+
+
+def _quantization(
+    model: Model, entries: Sequence[_Entry]
+) -> dict[str, tuple[tuple[float, ...], tuple[int, ...]]]:
+    """Scale and zero point by tensor name.
+
+    The compiled model's int8 input `x` is two tensors of the snapshot: `x`, float, and `x_int8`, quantised; an output
+    likewise (evidence toolkit/odd_names). The scale belongs to the second.
+    """
+    names = {entry.name for entry in entries}
+    found = {}
+    for tensor in model.tensors:
+        twin = f"{tensor.name}_{tensor.dtype}"
+        name = twin if twin in names else tensor.name
+        if name in names and tensor.scale and len(tensor.scale) == len(tensor.zero_point):
+            found[name] = (tensor.scale, tensor.zero_point)
+    return found
 
 
 def _reason(entry: _Entry, engine: Engine) -> str:

@@ -23,7 +23,7 @@ _DISTANCE = rf"(?:\d+\.\d{{5}}|\d+(?:\.\d*)?|nan|inf|{_SPECIAL})"
 _CELL = re.compile(rf"({_COSINE})\s*\|\s*({_DISTANCE}?)(?=\s|$|{_COSINE}\s*\|)")
 _CELLS_AT_END = re.compile(rf"\s(?={_COSINE}\s*\|)")
 _OPERATOR = re.compile(r"\[([^\[\]]+)\] (.+)", re.DOTALL)
-_COSINES_ONLY = re.compile(r"(.*\S)((?:\s{2,}(?:-?\d\.\d{3,}|nan))+)\s*")
+_COSINES_ONLY = re.compile(r"(.*?\S)((?:\s{2,}(?:-?\d\.\d{3,}|nan))+)\s*")
 _RULE = re.compile(r"-{10,}\s*")
 
 

@@ -1,0 +1,156 @@
+"""The recipe, finding the environment, and failures of setting it up."""
+
+from __future__ import annotations
+
+import re
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rkparity.errors import ToolkitError, UsageError
+from rkparity.toolkit import bootstrap
+from rkparity.toolkit.bootstrap import Recipe, find_toolkit_python, setup_toolkit
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# Plays the part of a Python interpreter: knows its version, `-m venv` copies itself, `-m pip` obeys the file beside it.
+FAKE_PYTHON = """#!/bin/sh
+case "$*" in
+    "-c import sys;"*) echo "3 11" ;;
+    "-c import sysconfig"*) mkdir -p "$(dirname "$0")/../site"; echo "$(dirname "$0")/../site" ;;
+    "-m venv"*) for folder; do :; done; mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python"; touch "$folder/pyvenv.cfg" ;;
+    "-m pip"*) echo "$*" >> "{calls}"; echo "Downloading something-1.0.whl (1 MB)"
+        if [ -f "{fail}" ]; then echo "ERROR: No matching distribution found for rknn-toolkit2==9"; exit 1; fi ;;
+    "-c from rknn"*) exit 0 ;;
+esac
+"""
+
+
+def fake_python(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    python = folder / "python"
+    python.write_text(FAKE_PYTHON.format(calls=folder / "calls", fail=folder / "fail"))
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    return python
+
+
+def test_the_recipe_is_the_extra_of_the_package() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    block = re.search(r"^toolkit = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    assert tuple(re.findall(r'"([^"]+)"', block.group(1))) == bootstrap.REQUIREMENTS
+
+
+def test_set_up_runs_the_recipe_once(tmp_path: Path) -> None:
+    python = fake_python(tmp_path / "fake")
+    said: list[str] = []
+    made = setup_toolkit(tmp_path / "env", Recipe("2.3.2"), python=python, say=said.append)
+    assert made == tmp_path / "env" / "bin" / "python"
+    calls = (tmp_path / "fake" / "calls").read_text().splitlines()
+    assert "--no-deps rknn-toolkit2==2.3.2" in calls[0]
+    assert "numpy<=1.26.4" in calls[1]
+    assert len(calls) == 2
+    assert (tmp_path / "env" / "site" / "torch" / "nn" / "__init__.py").is_file()
+    assert said[0].startswith("[1/4]")
+    assert "      Downloading something-1.0.whl (1 MB)" in said
+    started = time.monotonic()
+    setup_toolkit(tmp_path / "env", Recipe("2.3.2"), python=python)
+    assert time.monotonic() - started < 0.5
+    assert len((tmp_path / "fake" / "calls").read_text().splitlines()) == 2
+    setup_toolkit(
+        tmp_path / "env", Recipe("2.3.2", with_torch=True, torch_index_url="https://example.org/x"), python=python
+    )
+    calls = (tmp_path / "fake" / "calls").read_text().splitlines()
+    assert len(calls) == 5
+    assert "--index-url https://example.org/x torch" in calls[4]
+
+
+def test_pip_s_last_line_is_the_error_and_the_next_try_starts_afresh(tmp_path: Path) -> None:
+    python = fake_python(tmp_path / "fake")
+    (tmp_path / "fake" / "fail").touch()
+    with pytest.raises(ToolkitError) as caught:
+        setup_toolkit(tmp_path / "env", Recipe(), python=python)
+    assert caught.value.message == (
+        "setting up rknn-toolkit2 failed: ERROR: No matching distribution found for rknn-toolkit2==9"
+    )
+    assert "setup.log" in caught.value.hint
+    assert not (tmp_path / "env" / bootstrap.STAMP_NAME).exists()
+    (tmp_path / "fake" / "fail").unlink()
+    setup_toolkit(tmp_path / "env", Recipe(), python=python)
+    assert (tmp_path / "env" / bootstrap.STAMP_NAME).is_file()
+
+
+def test_what_cannot_work_is_refused_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"rknn-toolkit2 1.6.0 is not supported"):
+        setup_toolkit(tmp_path / "env", Recipe("1.6.0"))
+    old = tmp_path / "old"
+    old.write_text("#!/bin/sh\necho 3 7\n")
+    old.chmod(0o755)
+    with pytest.raises(UsageError, match=r"is Python 3.7; rknn-toolkit2 2.5.0 needs 3.8 to 3.12"):
+        setup_toolkit(tmp_path / "env", Recipe(), python=old)
+    with pytest.raises(UsageError, match="is not a Python interpreter"):
+        setup_toolkit(tmp_path / "env", Recipe(), python=tmp_path / "absent")
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "thesis.doc").touch()
+    with pytest.raises(UsageError, match="is not empty and is no Python environment"):
+        setup_toolkit(full, Recipe(), python=fake_python(tmp_path / "fake"))
+    assert (full / "thesis.doc").exists()
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    with pytest.raises(UsageError, match="x86_64 and aarch64 only"):
+        setup_toolkit(tmp_path / "env", Recipe(), python=Path(sys.executable))
+    assert not (tmp_path / "env").exists()
+
+
+def test_the_interpreter_is_found_in_the_documented_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv(bootstrap.PYTHON_ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.setattr(bootstrap, "_checkout_folder", tuple)
+
+    def environment(folder: Path, *, stamped: bool = True) -> Path:
+        python = folder / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.touch()
+        if stamped:
+            (folder / bootstrap.STAMP_NAME).touch()
+        return python
+
+    with pytest.raises(ToolkitError) as caught:
+        find_toolkit_python(None)
+    assert "rkparity setup-toolkit" in caught.value.hint
+    environment(tmp_path / ".toolkit" / "2.5.0", stamped=False)
+    cached = environment(tmp_path / "home" / ".cache" / "rkparity" / "toolkit" / "2.3.0")
+    assert find_toolkit_python(None) == cached
+    local = environment(tmp_path / ".toolkit" / "2.2.0")
+    assert find_toolkit_python(None) == local
+    (tmp_path / ".toolkit" / "2.5.0" / bootstrap.STAMP_NAME).touch()
+    assert find_toolkit_python(None) == tmp_path / ".toolkit" / "2.5.0" / "bin" / "python"
+    monkeypatch.setenv(bootstrap.PYTHON_ENVIRONMENT_VARIABLE, str(local))
+    assert find_toolkit_python(None) == local
+    assert find_toolkit_python(cached.parent.parent) == cached
+    with pytest.raises(UsageError, match="there is no interpreter"):
+        find_toolkit_python(tmp_path / "nowhere")
+
+
+def test_the_stand_in_refuses_what_it_cannot_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "host" / "rkparity" / "toolkit" / "standin"))
+    for name in [name for name in sys.modules if name == "torch" or name.startswith("torch.")]:
+        monkeypatch.delitem(sys.modules, name)
+    import torch
+
+    @torch.no_grad()
+    def decorated() -> int:
+        return 3
+
+    assert decorated() == 3
+    assert torch.nn.Module is torch.Module
+    with pytest.raises(AttributeError, match=r"torch.jit: .*--with-torch"):
+        _ = torch.jit
+    with pytest.raises(RuntimeError, match="load_pytorch"):
+        torch.Tensor(1)
+    for name in ("torch", "torch.nn"):
+        monkeypatch.delitem(sys.modules, name)
