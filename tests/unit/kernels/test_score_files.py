@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +69,11 @@ def test_types_and_orders_may_differ(tmp_path: Path) -> None:
     np.save(tmp_path / "half.npy", reference.astype(np.float16))
     np.save(tmp_path / "int8.npy", stored)
     np.save(tmp_path / "plain.npy", reference)
-    for name in ("fortran", "big"):
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (40, 50, 61)}\n"
+    start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+    (tmp_path / "odd.npy").write_bytes(start + header + reference.tobytes())
+    assert kernels.read_npy_header(tmp_path / "odd.npy").data_offset % 4 != 0
+    for name in ("fortran", "big", "odd"):
         assert score_files(tmp_path / f"{name}.npy", tmp_path / "plain.npy").equal == reference.size
     half = score_files(tmp_path / "half.npy", tmp_path / "plain.npy", ScoreOptions(float16_ulp=True)).ulp
     assert half is not None
@@ -86,11 +92,16 @@ def test_several_pairs_read_each_file_once(tmp_path: Path, monkeypatch: pytest.M
     for name, array in (("board", board), ("simulator", simulator), ("golden", golden)):
         np.save(tmp_path / f"{name}.npy", array)
         files.append(TensorFile(tmp_path / f"{name}.npy"))
-    filled: list[str] = []
-    fill = kernels._fill
-    monkeypatch.setattr(kernels, "_fill", lambda file, view, path: (filled.append(path.name), fill(file, view, path)))
+    mapped: list[str] = []
+    window = kernels._window
+
+    def counted(descriptor: int, begin: int, nbytes: int, path: Path) -> AbstractContextManager[Any]:
+        mapped.append(path.name)
+        return window(descriptor, begin, nbytes, path)
+
+    monkeypatch.setattr(kernels, "_window", counted)
     got = score_together(files, [(0, 1, OPTIONS), (0, 2, ScoreOptions()), (1, 2, ScoreOptions())])
-    assert sorted(filled) == sorted(2 * ["board.npy", "simulator.npy", "golden.npy"])
+    assert sorted(mapped) == ["board.npy", "golden.npy", "simulator.npy"]
     for statistics, test, reference in zip(got, (board, board, simulator), (simulator, golden, golden)):
         assert statistics.euclidean == pytest.approx(score_arrays(test, reference).euclidean, rel=1e-12)
     assert got[0].lsb is not None
