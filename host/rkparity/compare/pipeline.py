@@ -71,10 +71,14 @@ def compare_runs(
         )
     results = _with_channels(outcome.results, per_channel, outcome.scorer, usable)
     layers = [(pair.tensor.name, pair.dump.name.op_type) for pair in alignment.pairs]
+    strange = [name for name in found.others if name.endswith(".npy")]
+    misfits = sorted(outcome.scorer.golden_misfits)
     warnings = [
         *version_warnings(found.manifest, reference.manifest, model),
         *alignment.warnings,
         *(model.warnings if model is not None else ()),
+        *([f"{len(strange)} .npy files are not named like dumps, such as {strange[0]}"] if strange else []),
+        *([f"golden has another shape for {len(misfits)} tensors, such as {misfits[0]!r}"] if misfits else []),
         *(f"{file}: {text}" for file, text in sorted(found.mismatched.items())),
         *(
             f"{thresholds.source}: the rule match = {rule.match!r}, op = {rule.op!r} fits no layer"

@@ -47,6 +47,7 @@ class Scorer:
         self._dumps = dumps
         self._reference = reference
         self._golden = golden
+        self.golden_misfits: list[str] = []
         self._golden_tensors = {record.name: record for record in golden.manifest.tensors} if golden is not None else {}
 
     def kind(self, pair: LayerPair) -> Kind:
@@ -111,6 +112,9 @@ class Scorer:
         golden_record = self._golden_tensors.get(record.name)
         # A tensor cut to the next operator's range in the simulator and on the board is whole in golden.
         if golden_record is None or self._golden is None or record.not_comparable:
+            return None
+        if [dim for dim in golden_record.shape if dim != 1] != [dim for dim in record.shape if dim != 1]:
+            self.golden_misfits.append(record.name)
             return None
         golden = TensorFile(self._reference_file(self._golden, golden_record))
         board, simulator = score_together(

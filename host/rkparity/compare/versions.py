@@ -11,7 +11,7 @@ from rkparity.compare.alignment import DumpEntry
 from rkparity.errors import UsageError
 from rkparity.model.records import Model
 from rkparity.runs.dump_names import sanitize
-from rkparity.runs.manifest import Manifest, Precision
+from rkparity.runs.manifest import Engine, Manifest, Precision
 
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 
@@ -91,8 +91,14 @@ def version_warnings(dumps: Manifest | None, reference: Manifest, model: Model |
         warnings.append(
             f"librknnrt {board.group()} ran a model built by toolkit {built.group()}; use one version for both"
         )
+    if reference.engine is not Engine.SIMULATOR:
+        warnings.append(
+            f"the reference is a run of the {reference.engine.value}, not of the simulator: the limits are made for two "
+            "runs of one compiled model"
+        )
     if dumps is not None:
         warnings += dumps.warnings
+    warnings += reference.warnings
     return warnings
 
 

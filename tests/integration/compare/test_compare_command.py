@@ -649,6 +649,34 @@ def test_simulated_runs_with_the_raw_input(cnn: Case, tmp_path: Path) -> None:
     assert RunReader.open(runs / "golden").manifest.engine is Engine.GOLDEN
 
 
+def test_golden_alone_is_a_reference_with_a_warning(cnn: Case, tmp_path: Path) -> None:
+    pixels = raw_pixels(cnn.snapshot, read_model(cnn.model), "input")
+    runs = reference_runs(cnn, tmp_path / "runs", raw=np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)))
+    report = tmp_path / "r.json"
+    assert usage(cnn, cnn.dumps, runs / "golden", "--model", cnn.model, "--json", report) == 1
+    result = json.loads(report.read_text())
+    assert any("the reference is a run of the golden" in warning for warning in result["warnings"])
+    assert usage(cnn, cnn.dumps, runs, "--golden", runs / "simulator", "--json", report, "--force") == 2
+
+
+def test_golden_of_another_size_is_not_used(cnn: Case) -> None:
+    path = dump(cnn.dumps, LAYER0)
+    change(path, np.load(path) * np.float32(1.5))
+    other = cnn.snapshot / "golden" / "npy" / "_layer0_Relu_output_0.npy"
+    np.save(other, np.zeros((1, 24, 8, 8), np.float32))
+    code, result = cnn.compare()
+    assert code == 1
+    assert pair(result, LAYER0)["against_golden"] is None
+    assert any("golden has another shape for 1 tensors" in warning for warning in result["warnings"])
+
+
+def test_strange_files_are_mentioned(cnn: Case) -> None:
+    np.save(cnn.dumps / "my_output.npy", np.zeros(3))
+    code, result = cnn.compare()
+    assert code == 0
+    assert "1 .npy files are not named like dumps, such as my_output.npy" in result["warnings"]
+
+
 def test_other_normalisation_than_the_reference(cnn: Case, tmp_path: Path) -> None:
     pixels = raw_pixels(cnn.snapshot, read_model(cnn.model), "input")
     runs = reference_runs(cnn, tmp_path / "runs", raw=np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)))
