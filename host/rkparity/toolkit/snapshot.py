@@ -189,9 +189,7 @@ def _run(
     )
 
 
-def _quantization(
-    model: Model, entries: Sequence[_Entry]
-) -> dict[str, tuple[tuple[float, ...], tuple[int, ...]]]:
+def _quantization(model: Model, entries: Sequence[_Entry]) -> dict[str, tuple[tuple[float, ...], tuple[int, ...]]]:
     """Scale and zero point by tensor name.
 
     The compiled model's int8 input `x` is two tensors of the snapshot: `x`, float, and `x_int8`, quantised; an output

@@ -91,7 +91,7 @@ def test_a_missing_tensor_is_named_and_a_damaged_one_an_error(odd_int8: Path) ->
     assert "A/B" not in [record.name for record in snapshot.golden.manifest.tensors]
     damaged = odd_int8 / "simulator" / "npy" / "A_B.npy"
     damaged.write_bytes(damaged.read_bytes()[:200])
-    with pytest.raises(DataError, match="A_B.npy: truncated"):
+    with pytest.raises(DataError, match=r"A_B\.npy: truncated"):
         open_snapshot(odd_int8)
 
 

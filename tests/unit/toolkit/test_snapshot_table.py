@@ -44,7 +44,7 @@ def test_the_four_columns_of_a_connected_board() -> None:
     assert sum(row.is_blank for row in rows.values()) == 2
 
 
-HEADER_2_3 = """layer_name                     simulator_error                             runtime_error                      
+HEADER_2_3 = """layer_name                     simulator_error                             runtime_error
                            entire              single                  entire           single_sim            
                         cos      euc        cos      euc            cos      euc        cos      euc          
 ------------------------------------------------------------------------------------------------------
@@ -55,9 +55,9 @@ def test_distances_cut_to_six_characters_as_up_to_2_3_2(tmp_path: Path) -> None:
     table = tmp_path / "error_analysis.txt"
     table.write_text(
         HEADER_2_3
-        + "[Input] in           1.00000 | 0.0       1.00000 | 0.0           0.99995 | 0.1627    0.99995 | 0.1627        \n"
+        + "[Input] in           1.00000 | 0.0       1.00000 | 0.0           0.99995 | 0.1627    0.99995 | 0.1627    \n"
         + "[Conv] a b           0.99999 | 1.0755    0.99999 | 4.9545        \n"
-        + "[Relu] r             0.99998 | 531.01    1.00000 | 8282.7        q_nan   | q_nan     rt_inf  | rt_inf        \n"
+        + "[Relu] r             0.99998 | 531.01    1.00000 | 8282.7        q_nan   | q_nan     rt_inf  | rt_inf    \n"
         + "[Add] blank          \n"
     )
     rows = by_name(read_table(table))

@@ -21,7 +21,8 @@ FAKE_PYTHON = """#!/bin/sh
 case "$*" in
     "-c import sys;"*) echo "3 11" ;;
     "-c import sysconfig"*) mkdir -p "$(dirname "$0")/../site"; echo "$(dirname "$0")/../site" ;;
-    "-m venv"*) for folder; do :; done; mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python"; touch "$folder/pyvenv.cfg" ;;
+    "-m venv"*) for folder; do :; done; mkdir -p "$folder/bin"
+        cp "$0" "$folder/bin/python"; touch "$folder/pyvenv.cfg" ;;
     "-m pip"*) echo "$*" >> "{calls}"; echo "Downloading something-1.0.whl (1 MB)"
         if [ -f "{fail}" ]; then echo "ERROR: No matching distribution found for rknn-toolkit2==9"; exit 1; fi ;;
     "-c from rknn"*) exit 0 ;;
