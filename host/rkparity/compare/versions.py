@@ -93,7 +93,7 @@ def version_warnings(dumps: Manifest | None, reference: Manifest, model: Model |
         )
     if reference.engine is not Engine.SIMULATOR:
         warnings.append(
-            f"the reference is a run of the {reference.engine.value}, not of the simulator: the limits are made for two "
+            f"the reference is a run of the {reference.engine.value}, not of the simulator: the limits are for two "
             "runs of one compiled model"
         )
     if dumps is not None:
