@@ -1,0 +1,38 @@
+"""The emulated runtime against every recorded experiment: what is not as recorded must be listed, with a reason."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fidelity.deviations import outdated, read_known, unexplained
+from fidelity.respects import RESPECTS, Outcome, Result
+from fidelity.session import play_all, prepare
+from support import require
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
+    """Seven results for each of the 288 experiments."""
+    require(shutil.which("cc"), "no C compiler")
+    scratch = tmp_path_factory.mktemp("fidelity")
+    return play_all(prepare(scratch), scratch)
+
+
+def test_every_experiment_is_judged_in_every_respect(results: list[Result]) -> None:
+    assert len({result.experiment for result in results}) == 288
+    assert len(results) == 288 * len(RESPECTS)
+    assert all(result.reason for result in results if result.outcome is Outcome.NOT_APPLICABLE)
+
+
+@pytest.mark.parametrize("respect", list(RESPECTS))
+def test_nothing_deviates_without_a_reason(results: list[Result], respect: str) -> None:
+    found = unexplained([result for result in results if result.respect == respect], read_known())
+    assert not found, f"{len(found)} differences:\n" + "\n".join(found[:40])
+
+
+def test_no_listed_deviation_is_gone(results: list[Result]) -> None:
+    found = outdated(results, read_known())
+    assert not found, "\n".join(found)
