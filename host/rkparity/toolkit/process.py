@@ -39,6 +39,8 @@ class WorkerProcess:
         self._lock = threading.Lock()
         self._buried: str | None = None
         self._buffer = b""
+        # Held open: a clean-up of the temporary folder must not break a long-lived worker.
+        self._log_fd = os.open(log, os.O_RDONLY | os.O_CREAT, 0o600)
         read_fd, write_fd = os.pipe()
         environment = {
             **os.environ,
@@ -62,6 +64,7 @@ class WorkerProcess:
                 )
         except OSError as error:
             os.close(read_fd)
+            os.close(self._log_fd)
             raise ToolkitError(
                 f"{python}: cannot be started: {error.strerror}",
                 hint="make the toolkit environment again: rkparity setup-toolkit --force",
@@ -79,7 +82,7 @@ class WorkerProcess:
         with self._lock:
             if self._buried is not None:
                 raise ToolkitError(f"the toolkit worker is gone: {self._buried}", hint=f"what it printed: {self.log}")
-            start = self.log.stat().st_size
+            start = self.log_size()
             request = json.dumps({"job": job, **arguments}) + "\n"
             assert self._process.stdin is not None
             try:
@@ -95,10 +98,13 @@ class WorkerProcess:
 
     def log_since(self, position: int) -> str:
         """What the toolkit printed from byte `position` of the log on, without colours; the end of it when long."""
-        with self.log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(position, size - _LOG_TAIL_NBYTES))
-            return strip_colour(file.read().decode("utf-8", "replace"))
+        size = self.log_size()
+        start = max(position, size - _LOG_TAIL_NBYTES)
+        return strip_colour(os.pread(self._log_fd, max(size - start, 0), start).decode("utf-8", "replace"))
+
+    def log_size(self) -> int:
+        """Bytes the toolkit has printed so far."""
+        return os.fstat(self._log_fd).st_size
 
     def close(self) -> None:
         """Ends the process, kindly first, and does not wait for what the toolkit may have left behind (adb)."""
@@ -107,6 +113,9 @@ class WorkerProcess:
                 self.ask("quit", timeout_s=_QUIT_TIMEOUT_S)
             self._buried = "it was closed"
         self._end()
+        if self._log_fd >= 0:
+            os.close(self._log_fd)
+            self._log_fd = -1
 
     def _read_line(self, job: str, timeout_s: float, start: int) -> bytes:
         deadline = time.monotonic() + timeout_s

@@ -66,7 +66,7 @@ def simulate(
         )
     folder = worker.scratch / "analysis"
     shutil.rmtree(folder, ignore_errors=True)
-    log_start = worker.log.stat().st_size
+    log_start = worker.log_size()
     try:
         with RunWriter(out / GOLDEN_NAME, force=force) as golden, RunWriter(
             out / SIMULATOR_NAME, force=force

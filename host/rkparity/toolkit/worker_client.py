@@ -92,6 +92,10 @@ class Worker:
         if not self._failed:
             self.log.unlink(missing_ok=True)
 
+    def log_size(self) -> int:
+        """Bytes the toolkit has printed so far."""
+        return self._process.log_size()
+
     def log_since(self, position: int) -> str:
         """What the toolkit printed from byte `position` of the log on, without colours."""
         return self._process.log_since(position)
@@ -100,7 +104,7 @@ class Worker:
         """Builds a model and readies the simulator; with `export` also writes that `.rknn`, whole or not at all."""
         spec = spec.resolved(Path.cwd())
         spec.check()
-        start = self.log.stat().st_size
+        start = self.log_size()
         dataset = None
         if spec.do_quantization and spec.dataset is not None:
             dataset = prepare_dataset(Path(spec.dataset), self._folder("calibration"))

@@ -131,6 +131,13 @@ def test_taps_that_do_not_fit_are_refused_not_tried(worker: Worker, tmp_path: Pa
         worker.layers(built.model_id, [np.zeros((1, 3, 4, 5), np.float32)])
 
 
+def test_a_log_that_was_cleaned_away_breaks_nothing(worker: Worker, tmp_path: Path) -> None:
+    worker.log.unlink()
+    with pytest.raises(ToolkitError, match="build: dataset is needed!"):
+        worker.build(spec_for(tmp_path, "code"))
+    assert worker.build(spec_for(tmp_path, "fine")).outputs == ("y",)
+
+
 def test_threads_share_one_worker(worker: Worker, tmp_path: Path) -> None:
     built = worker.build(spec_for(tmp_path, "fine"))
     wrong: list[int] = []
