@@ -19,24 +19,20 @@ class KnownHosts:
     """The keys of the user's known_hosts files and the system's."""
 
     def __init__(self, files: tuple[Path, ...]) -> None:
-        import paramiko
-
         self._files = files
-        self._keys = paramiko.HostKeys()
+        self._keys: list[tuple[str, paramiko.PKey]] = []
         self._revoked: set[str] = set()
         for path in (*files, SYSTEM_KNOWN_HOSTS):
             if not path.is_file():
                 continue
             try:
-                self._keys.load(str(path))
-                self._read_revoked(path)
-            except (OSError, UnicodeDecodeError, paramiko.SSHException) as error:
+                self._load(path)
+            except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError(f"{path}: cannot be read as a known_hosts file: {error}") from error
 
     def key_types(self, entry: str) -> tuple[str, ...]:
         """The types of the keys known for `entry`, so that the server is asked for one of these first."""
-        known = self._keys.lookup(entry)
-        return tuple(known.keys()) if known else ()
+        return tuple(dict.fromkeys(key.get_name() for key in self._lookup(entry)))
 
     def check(self, entry: str, key: paramiko.PKey, *, accept_new: bool) -> None:
         """Returns when `key` may be trusted for `entry` (`host` or `[host]:port`), remembering a new one if told to.
@@ -46,12 +42,12 @@ class KnownHosts:
         fingerprint = fingerprint_of(key)
         if key.get_base64() in self._revoked:
             raise HostKeyError(f"{entry}: the host key {fingerprint} is marked as revoked in known_hosts")
-        known = self._keys.lookup(entry)
+        known = self._lookup(entry)
         if known:
-            if any(mine == key for mine in known.values()):
+            if any(mine == key for mine in known):
                 return
             where = ", ".join(str(path) for path in self._files)
-            known_text = ", ".join(sorted(fingerprint_of(mine) for mine in known.values()))
+            known_text = ", ".join(sorted(fingerprint_of(mine) for mine in known))
             raise HostKeyError(
                 f"{entry}: the host key has CHANGED: the board shows {key.get_name()} {fingerprint}, "
                 f"{where} has {known_text}",
@@ -74,13 +70,36 @@ class KnownHosts:
                 file.write(f"{'' if ends_in_line else chr(10)}{entry} {key.get_name()} {key.get_base64()}\n")
         except OSError as error:
             raise ConfigError(f"{path}: the new host key cannot be remembered: {error.strerror}") from error
-        self._keys.add(entry, key.get_name(), key)
+        self._keys.append((entry, key))
 
-    def _read_revoked(self, path: Path) -> None:
-        for line in path.read_text(encoding="utf-8").splitlines():
+    def _load(self, path: Path) -> None:
+        """Reads line by line: paramiko's own reader stops at `@revoked` and `@cert-authority` lines."""
+        from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
+
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             fields = line.split()
-            if len(fields) >= 4 and fields[0] == "@revoked":
-                self._revoked.add(fields[3])
+            if not fields or fields[0].startswith("#"):
+                continue
+            if fields[0].startswith("@"):
+                if fields[0] == "@revoked" and len(fields) >= 4:
+                    self._revoked.add(fields[3])
+                continue
+            try:
+                entry = HostKeyEntry.from_line(" ".join(fields), number)
+            except InvalidHostKey:
+                # As ssh does: a line that cannot be read trusts nobody.
+                continue
+            if entry is not None and entry.hostnames and entry.key is not None:
+                self._keys += [(name, entry.key) for name in entry.hostnames]
+
+    def _lookup(self, entry: str) -> list[paramiko.PKey]:
+        from paramiko import HostKeys
+
+        return [
+            key
+            for name, key in self._keys
+            if name == entry or (name.startswith("|1|") and HostKeys.hash_host(entry, name) == name)
+        ]
 
 
 def entry_name(host: str, port: int) -> str:

@@ -11,7 +11,7 @@ from rkparity.board.transport import RemoteProcess
 from rkparity.errors import ConnectionFailed
 
 _READY = b"\x01RKPARITY-READY\x01"
-_READY_TIMEOUT_S = 20.0
+_READY_TIMEOUT_S = 15.0
 _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes256-ctr,chacha20-poly1305@openssh.com"
 
 

@@ -42,8 +42,8 @@ class TarReceiver:
     """Unpacks one tar stream into `folder`.
 
     `read` gives the stream's next bytes, empty at its end. `expected` maps each file's name to its size; anything
-    else in the stream, another size or a second copy is a TransferError. `on_bytes` is told of file bytes as they are written.
-    Each file is written under a temporary name and renamed when it is whole. Errors of this machine's disk are OSError.
+    else in the stream, another size or a second copy is a TransferError. `on_bytes` is told of file bytes as they are
+    written. Each file gets its name when it is whole. Errors of this machine's disk are OSError.
     """
 
     def __init__(
