@@ -23,6 +23,11 @@ _MAGIC = b"\x93NUMPY"
 _MAX_HEADER_NBYTES = 64 * 1024
 _MAX_DIMS = 32
 # Plain numbers only: one kind letter, one size. Objects, strings, records and dates are not tensors.
+# The header as NumPy and librknnrt write it; anything else goes the slow way, to the same checks.
+_USUAL = re.compile(
+    rb"\{'descr': '(?P<descr>[^'\\]+)', 'fortran_order': (?P<order>True|False), "
+    rb"'shape': \((?P<shape>(?:(?:0|[1-9][0-9]{0,14}), ?)*(?:0|[1-9][0-9]{0,14})?)\),? ?\}\s*"
+)
 _DESCR = re.compile(r"[<>|=](?:b1|[iu][1248]|f[248])")
 
 
@@ -109,13 +114,21 @@ def _parse_header(start: bytes, source: str) -> NpyHeader:
     text = start[prefix_nbytes : prefix_nbytes + length]
     if len(text) < length:
         raise DataError(f"{source}: npy header of {length} bytes is cut off or too long")
+    usual = _USUAL.fullmatch(text)
+    if usual is not None:
+        sizes = tuple(int(size) for size in usual["shape"].split(b",") if size.strip())
+        descr = usual["descr"].decode("latin-1")
+        return _checked(descr, usual["order"] == b"True", sizes, prefix_nbytes + length, source)
     try:
         fields = ast.literal_eval(text.decode("latin-1").strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         raise DataError(f"{source}: npy header cannot be read: {text[:80]!r}") from error
     if not isinstance(fields, dict) or not {"descr", "fortran_order", "shape"} <= set(fields):
         raise DataError(f"{source}: npy header lacks descr, fortran_order or shape: {text[:80]!r}")
-    descr, fortran_order, shape = fields["descr"], fields["fortran_order"], fields["shape"]
+    return _checked(fields["descr"], fields["fortran_order"], fields["shape"], prefix_nbytes + length, source)
+
+
+def _checked(descr: object, fortran_order: object, shape: object, data_offset: int, source: str) -> NpyHeader:
     if not isinstance(descr, str) or not _DESCR.fullmatch(descr):
         raise DataError(f"{source}: dtype {descr!r} is not a plain number type")
     if not isinstance(fortran_order, bool):
@@ -129,4 +142,4 @@ def _parse_header(start: bytes, source: str) -> NpyHeader:
         or not all(isinstance(dim, int) and not isinstance(dim, bool) and 0 <= dim < 2**48 for dim in shape)
     ):
         raise DataError(f"{source}: shape {shape!r} is not a tuple of sizes")
-    return NpyHeader(descr, fortran_order, shape, prefix_nbytes + length)
+    return NpyHeader(descr, fortran_order, shape, data_offset)
