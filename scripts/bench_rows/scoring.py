@@ -15,7 +15,8 @@ from bench_rows.row import NotMeasured, Row, fastest
 from rkparity.compare.kernels import ScoreOptions, score_arrays
 
 ELEMENTS = 40_000_000
-# A sum in source order waits for every addition; these let the compiler use vectors, and nothing else.
+# The plain loop waits for every addition, as C prescribes; these let the compiler reorder them into vectors. No code of
+# rkparity is compiled so: it would lose NaN. The two ratios show what is left to the memory's limit.
 VECTORS = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math")
 
 
@@ -47,11 +48,11 @@ def measure(work: Path) -> list[Row]:
     )
     size = 2 * test.nbytes / 1e9
     return [
-        Row("scoring: bandwidth / sum loop", f"{vectors / plain:.2f} ({size / plain:.1f} of {size / vectors:.1f} GB/s)",
-            ">= 0.80", vectors / plain >= 0.8),
-        Row("  with LSB and saturation, with ulp", f"{vectors / lsb:.2f}, {vectors / ulp:.2f}"),
-        Row("  sum loop in source order; for this processor only",
-            f"{size / ordered:.1f}, {size / native:.1f} GB/s (scoring: {ordered / plain:.1f}, {native / plain:.2f})"),
+        Row("scoring: bandwidth / plain sum loop",
+            f"{ordered / plain:.2f} ({size / plain:.1f} of {size / ordered:.1f} GB/s)", ">= 0.80", ordered / plain >= 0.8),
+        Row("  with LSB and saturation, with ulp", f"{ordered / lsb:.2f}, {ordered / ulp:.2f}"),
+        Row("  / that loop let use vectors, SSE2 or native", f"{vectors / plain:.2f}, {native / plain:.2f} "
+            f"(of {size / vectors:.1f}, {size / native:.1f} GB/s)"),
         Row("scoring: speed / NumPy + SciPy", f"{with_numpy / ours:.0f}", ">= 25", with_numpy / ours >= 25),
     ]
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK_NBYTES = 8 * 1024 * 1024
-"""Bytes of one file mapped at a time. Mapping is quicker than reading into a buffer; mapping a part at a time keeps a large
-file out of this process's resident memory."""
+"""Bytes of one file mapped at a time. Mapping is quicker than reading into a buffer; mapping a part at a time keeps a
+large file out of this process's resident memory."""
 
 _CHUNK_ELEMENTS = 256 * 1024
 
