@@ -137,6 +137,7 @@ class RunSettings:
             "core_mask": self.core_mask,
             "perf": self.perf,
             "output_dir": f"{folder}/outputs",
+            "timeout_s": self.timeout_s,
         }
 
     def for_manifest(self) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def inspect_board(transport: Transport, *, work_dir: str | None = None) -> Board
         free_nbytes=number("free_kb", 1024),
         memory_nbytes=number("memory_kb", 1024),
         memory_free_nbytes=number("memory_free_kb", 1024),
-        clock_difference_s=None if clock is None else round(clock - (before + after) / 2),
+        clock_difference_s=None if clock is None else round(clock + 0.5 - (before + after) / 2),
         rknn_server=values.get("rknn_server") == "yes",
         dump_folders={f"/{name}/dumps": values.get(f"dumps_{name}", "missing") for name in ("userdata", "data")},
         tools=tuple(values.get("tools", "").split()),

@@ -34,6 +34,7 @@ from rkparity.runs import Engine, InputForm, InputRecord, Manifest, ModelRecord,
 _SPARE_NBYTES = 32 << 20
 _OUTPUT = re.compile(r"[A-Za-z0-9][\w.+-]{0,120}\.npy")
 _LOG = re.compile(r"[A-Za-z0-9][\w.+-]{0,100}\.(?:log|txt)")
+_GRACE_S = 5.0
 _MAX_FILES, _MAX_NBYTES = 50_000, 64 << 30
 
 
@@ -137,12 +138,32 @@ def _run(
     else:
         progress.note(f"the board has {f'only Python {info.python}' if info.python else 'no Python'}: rkrun is used")
         argv = runner_command(f"{where}/bin/rkrun", job)
-    result = run_agent(workspace.transport, folder, argv, progress, timeout_s=request.settings.timeout_s)
-    for name in result.get("missing_dumps") or ():
-        raise AgentError(
-            f"the runtime did not write the dump {name!r}", hint="is the board's disk full? See the run's log"
-        )
+    # The agent stops the run itself and says so; the host steps in when the agent does not.
+    timeout_s = None if request.settings.timeout_s is None else request.settings.timeout_s + _GRACE_S
+    result = run_agent(workspace.transport, folder, argv, progress, timeout_s=timeout_s)
+    _check_dumps(result)
     return result
+
+
+def _check_dumps(result: Mapping[str, Any]) -> None:
+    hint = "is the board's disk full? See `rkparity board info BOARD`"
+    missing = result.get("missing_dumps")
+    if isinstance(missing, list) and missing:
+        raise AgentError(f"the runtime did not write {len(missing)} dumps, first {missing[0]!r}", hint=hint)
+    problems = result.get("dump_problems")
+    if isinstance(problems, list) and problems:
+        first = problems[0] if isinstance(problems[0], dict) else {}
+        said = f"{first.get('file')}: {first.get('problem')}"
+        raise AgentError(f"{len(problems)} dumps are damaged on the board, first {said}", hint=hint)
+
+
+def _log_warnings(result: Mapping[str, Any]) -> tuple[str, ...]:
+    messages = result.get("log_messages")
+    return tuple(
+        f"runtime log: {message.get('message')}"
+        for message in (messages if isinstance(messages, list) else [])
+        if isinstance(message, dict) and message.get("level") in ("error", "warning", "E", "W")
+    )
 
 
 def _collect(
@@ -180,7 +201,7 @@ def _collect(
                 (writer.folder / "outputs" / name).rename(writer.folder / "logs" / name)
             records = records_of(writer.folder / "dumps", [file.name for file in dumps], request.model)
             precision, _ = precision_of(records.tensors, request.model)
-            notes = (*warnings, *records.warnings, *request.model.warnings, *_runtime_warnings(result))
+            notes = (*warnings, *records.warnings, *request.model.warnings, *_log_warnings(result))
             manifest = Manifest(
                 Engine.BOARD,
                 precision,
@@ -295,8 +316,3 @@ def _outputs(result: Mapping[str, Any]) -> list[Any]:
 def _run_us(result: Mapping[str, Any]) -> tuple[float, ...]:
     times = result.get("run_us")
     return tuple(float(value) for value in times if isinstance(value, (int, float))) if isinstance(times, list) else ()
-
-
-def _runtime_warnings(result: Mapping[str, Any]) -> tuple[str, ...]:
-    problems = result.get("dump_problems")
-    return tuple(f"dump: {problem}" for problem in problems) if isinstance(problems, list) else ()
