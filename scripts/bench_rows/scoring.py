@@ -49,7 +49,8 @@ def measure(work: Path) -> list[Row]:
     size = 2 * test.nbytes / 1e9
     return [
         Row("scoring: bandwidth / plain sum loop",
-            f"{ordered / plain:.2f} ({size / plain:.1f} of {size / ordered:.1f} GB/s)", ">= 0.80", ordered / plain >= 0.8),
+            f"{ordered / plain:.2f} ({size / plain:.1f} of {size / ordered:.1f} GB/s)", ">= 0.80",
+            ordered / plain >= 0.8),
         Row("  with LSB and saturation, with ulp", f"{ordered / lsb:.2f}, {ordered / ulp:.2f}"),
         Row("  / that loop let use vectors, SSE2 or native", f"{vectors / plain:.2f}, {native / plain:.2f} "
             f"(of {size / vectors:.1f}, {size / native:.1f} GB/s)"),
