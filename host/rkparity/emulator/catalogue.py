@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -13,40 +12,11 @@ from rkparity.emulator.description import check_emulated
 from rkparity.emulator.values import SimulatorSource, ValueSource
 from rkparity.errors import DataError, UsageError
 from rkparity.model import Model, read_model
-from rkparity.toolkit.spec import BUILD_SCHEMA, BuildSpec
+from rkparity.toolkit.build_record import read_build_record
 from rkparity.toolkit.worker_client import Worker
 
 # Scales pass through single precision in the file and through the worker's JSON.
 _SCALE_TOLERANCE = 1e-6
-
-
-def build_record_path(rknn: Path) -> Path:
-    """Where `rkparity build` leaves the record of how a `.rknn` was built."""
-    return rknn.with_name(rknn.name + ".build.json")
-
-
-def read_build_record(rknn: Path) -> BuildSpec:
-    """The build record beside a `.rknn`; UsageError when there is none or it is another file's."""
-    path = build_record_path(rknn)
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be read: {error.strerror}; the emulator cannot know how to simulate {rknn.name}",
-            hint="build the model with `rkparity build`, which writes the record beside it",
-        ) from error
-    except ValueError as error:
-        raise UsageError(f"{path}: is no JSON: {error}") from error
-    if not isinstance(record, dict) or record.get("schema") != BUILD_SCHEMA:
-        raise UsageError(f"{path}: is no build record (schema {BUILD_SCHEMA})")
-    sha256 = hashlib.sha256(rknn.read_bytes()).hexdigest()
-    if record.get("rknn_sha256") != sha256:
-        raise UsageError(
-            f"{path}: is the record of another build: its rknn_sha256 is {record.get('rknn_sha256')}, the file's "
-            f"{sha256}",
-            hint="build the model again with `rkparity build`",
-        )
-    return BuildSpec.from_json(record.get("spec"), source=str(path)).resolved(rknn.resolve().parent)
 
 
 class ModelCatalogue:
@@ -99,7 +69,7 @@ class ModelCatalogue:
     def _build(self, rknn: Path) -> tuple[Model, ValueSource]:
         model = read_model(rknn)
         check_emulated(model)
-        spec = read_build_record(rknn)
+        spec = read_build_record(rknn).spec
         if self._worker is None:
             self._worker = Worker(self._python)
         with tempfile.TemporaryDirectory(prefix="rkparity-emulator-") as folder:

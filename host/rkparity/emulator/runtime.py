@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -33,16 +34,22 @@ class Models(Protocol):
 
 
 def runtime_library() -> Path:
-    """The emulated librknnrt of this installation, or the one RKPARITY_EMULATOR_LIBRARY names."""
+    """The emulated librknnrt of this installation, or the one RKPARITY_EMULATOR_LIBRARY names.
+
+    When this module runs from a source tree, which has no compiled files, an installed rkparity's library serves.
+    """
     named = os.environ.get(LIBRARY_VARIABLE)
-    path = Path(named) if named else Path(__file__).resolve().parent / "lib" / LIBRARY_NAME
-    if not path.is_file():
+    here = Path(__file__).resolve().parent
+    installed = [Path(entry) / "rkparity" / "emulator" for entry in sys.path if entry]
+    candidates = [Path(named)] if named else [folder / "lib" / LIBRARY_NAME for folder in (here, *installed)]
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
         raise RkparityError(
-            f"{path}: the emulated runtime is not there",
+            f"{candidates[0]}: the emulated runtime is not there",
             hint="install rkparity with pip (its build compiles the library), or name a built one with "
             f"{LIBRARY_VARIABLE}",
         )
-    return path
+    return found
 
 
 class EmulatedRuntime:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import socket
 import tempfile
 import threading
@@ -79,7 +78,8 @@ class LayerValueServer:
             for connection in self._connections:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(timeout=5)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=5)
         with contextlib.suppress(OSError):
             self.socket_path.unlink()
             self._folder.rmdir()
@@ -190,8 +190,3 @@ def _count(shape: tuple[int, ...]) -> int:
     for dim in shape:
         count *= dim
     return count
-
-
-def socket_environment(path: Path) -> dict[str, str]:
-    """What a program needs in its environment to find this server."""
-    return {"RKPARITY_EMULATOR_SOCKET": os.fspath(path)}

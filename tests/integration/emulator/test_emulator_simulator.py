@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from emulated_library import Runtime
 
-from rkparity.emulator.catalogue import ModelCatalogue, read_build_record
+from rkparity.emulator.catalogue import ModelCatalogue
 from rkparity.errors import DataError, UsageError
+from rkparity.toolkit.build_record import read_build_record
 from rkparity.toolkit.worker_client import Worker
 
 pytestmark = pytest.mark.toolkit
@@ -96,7 +97,7 @@ def test_outputs_and_layers_equal_the_simulators(
         status, outputs = runtime.outputs_get([True] * len(model.outputs))
         assert status == 0 and runtime.destroy() == 0
 
-    built = worker.build(read_build_record(rknn))
+    built = worker.build(read_build_record(rknn).spec)
     formats = ["nhwc" if array.ndim == 4 else "nchw" for array in arrays]
     simulated = worker.infer(
         built.model_id, [array.astype(np.float32) if array.dtype == np.uint8 else array for array in arrays], formats
@@ -159,6 +160,6 @@ def test_record_of_another_build_is_refused(toolkit_python: Path, models: Path, 
 
 def test_missing_record_is_said(toolkit_python: Path, models: Path) -> None:
     catalogue = ModelCatalogue(toolkit_python, [models / "t1_net_25.rknn"])
-    with pytest.raises(UsageError, match=r"t1_net_25\.rknn\.build\.json: cannot be read"):
+    with pytest.raises(UsageError, match=r"t1_net_25\.rknn: has no build record"):
         catalogue.prepare()
     catalogue.close()
