@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from runtime_double import ROOT, Double
+import rkparity_agent
+from runtime_double import Double
 
-DEVICE = ROOT / "device"
+# The folder of the package under test: site-packages, or the source tree with the module built into it.
+DEVICE = Path(rkparity_agent.__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,7 @@ def minimal_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _native() -> None:
-    module = Path(__file__).resolve().parents[3] / "device" / "rkparity_agent"
-    require(list(module.glob("_native*.so")), "the compiled module is not built (scripts/setup)")
+    require(find_spec("rkparity_agent._native"), "the compiled module is not built (scripts/setup)")
 
 
 @pytest.fixture
