@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import socket
 import tempfile
 import threading
@@ -190,3 +191,8 @@ def _count(shape: tuple[int, ...]) -> int:
     for dim in shape:
         count *= dim
     return count
+
+
+def socket_environment(path: Path) -> dict[str, str]:
+    """What a program needs in its environment to find the server at `path`, wherever its librknnrt.so lies."""
+    return {"RKPARITY_EMULATOR_SOCKET": os.fspath(path)}
