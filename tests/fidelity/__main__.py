@@ -31,8 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="rkparity-fidelity-") as temporary:
         scratch = options.keep or Path(temporary)
         scratch.mkdir(parents=True, exist_ok=True)
-        results = play_all(prepare(scratch), scratch,
-                           lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))
+        results = play_all(
+            prepare(scratch), scratch, lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        )
     known = read_known()
     if not results:
         print(f"no experiment is named {' '.join(patterns)}", file=sys.stderr)
@@ -60,8 +61,12 @@ def _print_totals(results: Sequence[Result]) -> None:
 
 def _print_reasons(results: Sequence[Result], known: Sequence[Known], *, every: bool) -> None:
     for entry in known:
-        pairs = [(result, difference) for result in results for difference in result.differences
-                 if entry.explains(result, difference)]
+        pairs = [
+            (result, difference)
+            for result in results
+            for difference in result.differences
+            if entry.explains(result, difference)
+        ]
         if not pairs:
             continue
         names = sorted({result.experiment for result, _ in pairs})

@@ -40,11 +40,15 @@ def dump_findings(played: Played) -> list[Finding]:
             findings.append((item.file, "the recorded text", _text_difference(kept, fresh)))
         else:
             findings.append((item.file, "the recorded values", _difference(kept, fresh)))
-    return findings + [finding for finding in _output_relations(played, want_float=True)]
+    return findings + list(_output_relations(played, want_float=True))
 
 
 def _text_difference(kept: Path, fresh: Path) -> str:
-    return "the recorded text" if kept.read_bytes() == fresh.read_bytes() else f"{fresh.stat().st_size} bytes of other text"
+    return (
+        "the recorded text"
+        if kept.read_bytes() == fresh.read_bytes()
+        else f"{fresh.stat().st_size} bytes of other text"
+    )
 
 
 def _difference(kept: Path, fresh: Path) -> str:
@@ -61,11 +65,22 @@ def buffer_findings(played: Played) -> list[Finding]:
     """Sizes, untouched buffers, raw outputs and output memories."""
     findings: list[Finding] = []
     for expected, got in zip(played.experiment.transcript.steps, played.transcript.steps):
-        findings += _sizes(expected, got)
+        findings += _sizes(expected, got, written_by_npu=_written_by_npu(played))
     return findings + _output_relations(played, want_float=False) + _memory_relations(played)
 
 
-def _sizes(expected: Step, got: Step) -> list[Finding]:
+def _written_by_npu(played: Played) -> bool:
+    """Whether a memory in the output's own native layout was given: the NPU writes there, and the recording's NPU wrote
+    nothing."""
+    model = played.model
+    return model is not None and any(
+        step.kind == "io" and "dir=out" in step.call and ("src=native" in step.call or len(tensor.shape) != 4)
+        for step in played.experiment.transcript.steps
+        for tensor in model.output_tensors
+    )
+
+
+def _sizes(expected: Step, got: Step, *, written_by_npu: bool) -> list[Finding]:
     left = [match for line in expected.answers for match in [_OUTPUT.match(line) or _MEMORY.match(line)] if match]
     right = [match for line in got.answers for match in [_OUTPUT.match(line) or _MEMORY.match(line)] if match]
     findings = [(expected.call, f"{len(left)} buffers", f"{len(right)} buffers")] if left or right else []
@@ -74,12 +89,16 @@ def _sizes(expected: Step, got: Step) -> list[Finding]:
             findings.append((expected.call, one.string, other.string))
             continue
         size, digest = (5, 7) if one.re is _OUTPUT else (2, 3)
+        if written_by_npu and one.re is _MEMORY:
+            digest = 0
         findings.append((expected.call, _state(one, size, digest), _state(other, size, digest)))
     return findings
 
 
 def _state(match: re.Match[str], size: int, digest: int) -> str:
     nbytes = int(match[size])
+    if digest == 0:
+        return f"size {nbytes}"
     untouched = int(match[digest], 16) == _fnv1a_of_fill(nbytes)
     return f"size {nbytes}, {'untouched' if untouched else 'written'}"
 
@@ -96,7 +115,11 @@ def _output_dump(played: Played, tensor: ModelTensor) -> Array | None:
     folders = [played.folder / name for name in ("dumps", "dd1")]
     for path in sorted(path for folder in folders if folder.is_dir() for path in folder.glob("*.npy")):
         name = parse_dump_name(path.name)
-        if name.op_type == OUTPUT_OPERATOR and name.tensor == sanitize(tensor.name) and name.suffix.value in ("float", "int64"):
+        if (
+            name.op_type == OUTPUT_OPERATOR
+            and name.tensor == sanitize(tensor.name)
+            and name.suffix.value in ("float", "int64")
+        ):
             return np.frombuffer(path.read_bytes()[_DATA_OFFSET:], dtype=name.suffix.dtype)
     return None
 
@@ -135,14 +158,18 @@ def _real(values: Array, tensor: ModelTensor) -> Array:
     """(q - zero_point) * scale for a quantised type; float16 as float32."""
     if values.dtype == np.int64 or values.dtype == np.float32:
         return values
-    return _dequantized(values, tensor.zero_point[0] if tensor.zero_point else 0, tensor.scale[0] if tensor.scale else 1.0)
+    return _dequantized(
+        values, tensor.zero_point[0] if tensor.zero_point else 0, tensor.scale[0] if tensor.scale else 1.0
+    )
 
 
 def _dequantized(values: Array, zero_point: int, scale: float) -> Array:
     if values.dtype in (np.dtype("float16"), np.dtype("float32")):
         return values.astype(np.float32)
     if values.dtype == np.uint8:
-        zero_point += 128  # uint8 outputs hold q + 128 (evidence 160_zc_out_native_u8's sibling, zero-copy UINT8 outputs)
+        zero_point += (
+            128  # uint8 outputs hold q + 128 (evidence 160_zc_out_native_u8's sibling, zero-copy UINT8 outputs)
+        )
     return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
 
 
@@ -151,9 +178,14 @@ def _memory_relations(played: Played) -> list[Finding]:
     findings: list[Finding] = []
     if played.model is None:
         return findings
-    attributes = {re.sub(r".*\bi=(\d+).*", r"\1", step.call): match for step in played.transcript.steps
-                  if step.kind == "io" and "dir=out" in step.call
-                  for line in step.answers for match in [_ATTRIBUTE.search(line)] if match}
+    attributes = {
+        re.sub(r".*\bi=(\d+).*", r"\1", step.call): match
+        for step in played.transcript.steps
+        if step.kind == "io" and "dir=out" in step.call
+        for line in step.answers
+        for match in [_ATTRIBUTE.search(line)]
+        if match
+    }
     for step in played.transcript.steps:
         for match in (match for line in step.answers for match in [_MEMORY.match(line)] if match):
             attribute = attributes.get(match[1])
@@ -183,6 +215,7 @@ def _logical(raw: bytes, dtype: np.dtype[Any], fmt: int, dims: tuple[int, ...], 
     if fmt == _NC1HWC2 and len(dims) == 5:
         n, c, h, w = shape
         n1, c1, _, _, c2 = dims
-        return np.ascontiguousarray(values.reshape(n1, c1, h, w, c2).transpose(0, 1, 4, 2, 3).reshape(n1, c1 * c2, h, w)
-                                    [:, :c]).reshape(-1)
+        return np.ascontiguousarray(
+            values.reshape(n1, c1, h, w, c2).transpose(0, 1, 4, 2, 3).reshape(n1, c1 * c2, h, w)[:, :c]
+        ).reshape(-1)
     return values

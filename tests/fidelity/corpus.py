@@ -78,8 +78,10 @@ def read_experiment(folder: Path) -> Experiment:
         model=record["model"],
         environment=record["env"],
         calls=tuple(call.replace(_RECORDED_FOLDER, "") for call in record["calls"]),
-        dumps=tuple(RecordedDump(item["file"], item["bytes"], item.get("header", "").replace("\\n", "\n"))
-                    for item in record["dumps"]),
+        dumps=tuple(
+            RecordedDump(item["file"], item["bytes"], item.get("header", "").replace("\\n", "\n"))
+            for item in record["dumps"]
+        ),
         transcript=parse_transcript(log),
     )
 

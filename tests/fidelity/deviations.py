@@ -20,8 +20,8 @@ LIST = Path(__file__).with_name("deviations.toml")
 
 @dataclass(frozen=True)
 class Known:
-    """One cause. It explains the differences in `respects` of `experiments` (patterns) that hold one of the texts `holding`
-    (in what was recorded or in what came; empty: all)."""
+    """One cause. It explains the differences in `respects` of `experiments` (patterns) that hold one of the texts
+    `holding`, in what was recorded or in what came; empty: all of them."""
 
     reason: str
     respects: tuple[str, ...]
@@ -30,8 +30,9 @@ class Known:
 
     def covers(self, result: Result) -> bool:
         """Whether the entry speaks of this experiment in this respect."""
-        return result.respect in self.respects and any(fnmatch.fnmatchcase(result.experiment, pattern)
-                                                       for pattern in self.experiments)
+        return result.respect in self.respects and any(
+            fnmatch.fnmatchcase(result.experiment, pattern) for pattern in self.experiments
+        )
 
     def explains(self, result: Result, difference: Difference) -> bool:
         """Whether the difference is of this cause."""
@@ -42,25 +43,35 @@ def read_known(path: Path = LIST) -> tuple[Known, ...]:
     """The entries of deviations.toml; KeyError or TypeError when one is malformed."""
     with path.open("rb") as file:
         entries = tomllib.load(file)["deviation"]
-    return tuple(Known(entry["reason"], tuple(entry["respects"]), tuple(entry["experiments"]),
-                       tuple(entry.get("holding", ()))) for entry in entries)
+    return tuple(
+        Known(entry["reason"], tuple(entry["respects"]), tuple(entry["experiments"]), tuple(entry.get("holding", ())))
+        for entry in entries
+    )
 
 
 def unexplained(results: Iterable[Result], known: Sequence[Known]) -> list[str]:
     """Every difference that no entry explains."""
-    return [f"{result.experiment} [{result.respect}] {difference}"
-            for result in results for difference in result.differences
-            if not any(entry.explains(result, difference) for entry in known)]
+    return [
+        f"{result.experiment} [{result.respect}] {difference}"
+        for result in results
+        for difference in result.differences
+        if not any(entry.explains(result, difference) for entry in known)
+    ]
 
 
 def outdated(results: Sequence[Result], known: Sequence[Known]) -> list[str]:
     """Entries that explain nothing any more, wholly or for one experiment."""
     found = []
     for entry in known:
-        covered = [result for result in results if entry.covers(result) and result.outcome is not Outcome.NOT_APPLICABLE]
+        covered = [
+            result for result in results if entry.covers(result) and result.outcome is not Outcome.NOT_APPLICABLE
+        ]
         names = sorted({result.experiment for result in covered})
-        explained = {result.experiment for result in covered
-                     if any(entry.explains(result, difference) for difference in result.differences)}
+        explained = {
+            result.experiment
+            for result in covered
+            if any(entry.explains(result, difference) for difference in result.differences)
+        }
         found += [f"{name} matches now: {entry.reason}" for name in names if name not in explained]
         if not names:
             found.append(f"no experiment is named {', '.join(entry.experiments)}: {entry.reason}")

@@ -20,29 +20,56 @@ class LineClass:
 
 
 LINE_CLASSES = (
-    LineClass("emulator", re.compile(r"rkparity emulated runtime: "),
-              "the emulated runtime says what it is and where its values come from; the real one has nothing to say there"),
-    LineClass("driver", re.compile(r"RKNN Driver Information|Current driver version: "),
-              "the recordings ran on a replaced driver that called itself 0.8.3"),
-    LineClass("frequency", re.compile(r"[Ff]ailed to get (NPU|DDR) freq|Get (NPU|DDR) frequency"),
-              "the recording machine had no NPU whose clock could be read"),
-    LineClass("driver memory",
-              re.compile(r"allocate memory(:|, name:)|failed to sync partial buffer|Total Allocate Memory"),
-              "what the replaced driver answered to requests for memory"),
-    LineClass("memory plan",
-              re.compile(r"\s*(Feature|Const) Tensor Information Table|ID +User +Tensor|(\d+ +\S+ .*\| )?0x[0-9a-f]+[ *]0x"
-                         r"|\d+ .*\| 0x|subgraph ?\d+ regcmdbuffer|Total (Internal|Weight) Memory( Size)? ?:|Total Memory: "
-                         r"|Predict (Weight|Internal) Memory RW|-{20,}"),
-              "addresses and sizes of NPU buffers: the compiler's memory plan, which the emulator does not read"),
-    LineClass("layer table",
-              re.compile(r"\s*(Network Layer Information Table|ID +OpType |\d+ +\S+ +(U?INT\d+|FLOAT\d*|BOOL) +(CPU|NPU|GPU) "
-                         r"|Operator Time Consuming|OpType +CallNumber|\S+( +\d+){5} +\d+(\.\d+)?%|Total Operator Elapsed"
-                         r"|Total (Internal |Weight )?Memory (Read/Write|RW))"),
-              "times, cycles and traffic of NPU operators: the emulator has none"),
-    LineClass("old compiler", re.compile(r"Unknow dtype to get bytes: "),
-              "a constant type that only files of toolkit 1.4 have; the rebuilt model is of 2.5.0", rebuilt_only=True),
-    LineClass("new compiler", re.compile(r"RKNN Model version: \S+ not match with rknn runtime version: "),
-              "the rebuilt model is of toolkit 2.5.0, the recorded one was not", rebuilt_only=True),
+    LineClass(
+        "emulator",
+        re.compile(r"rkparity emulated runtime: "),
+        "the emulated runtime says what it is and where its values come from; the real one has nothing to say there",
+    ),
+    LineClass(
+        "driver",
+        re.compile(r"RKNN Driver Information|Current driver version: "),
+        "the recordings ran on a replaced driver that called itself 0.8.3",
+    ),
+    LineClass(
+        "frequency",
+        re.compile(r"[Ff]ailed to get (NPU|DDR) freq|Get (NPU|DDR) frequency"),
+        "the recording machine had no NPU whose clock could be read",
+    ),
+    LineClass(
+        "driver memory",
+        re.compile(r"allocate memory(:|, name:)|failed to sync partial buffer|Total Allocate Memory"),
+        "what the replaced driver answered to requests for memory",
+    ),
+    LineClass(
+        "memory plan",
+        re.compile(
+            r"\s*(Feature|Const) Tensor Information Table|ID +User +Tensor|(\d+ +\S+ .*\| )?0x[0-9a-f]+[ *]0x"
+            r"|\d+ .*\| 0x|subgraph ?\d+ regcmdbuffer|Total (Internal|Weight) Memory( Size)? ?:|Total Memory: "
+            r"|Predict (Weight|Internal) Memory RW|-{20,}"
+        ),
+        "addresses and sizes of NPU buffers: the compiler's memory plan, which the emulator does not read",
+    ),
+    LineClass(
+        "layer table",
+        re.compile(
+            r"\s*(Network Layer Information Table|ID +OpType |\d+ +\S+ +(U?INT\d+|FLOAT\d*|BOOL) +(CPU|NPU|GPU) "
+            r"|Operator Time Consuming|OpType +CallNumber|\S+( +\d+){5} +\d+(\.\d+)?%|Total Operator Elapsed"
+            r"|Total (Internal |Weight )?Memory (Read/Write|RW))"
+        ),
+        "times, cycles and traffic of NPU operators: the emulator has none",
+    ),
+    LineClass(
+        "old compiler",
+        re.compile(r"Unknow dtype to get bytes: "),
+        "a constant type that only files of toolkit 1.4 have; the rebuilt model is of 2.5.0",
+        rebuilt_only=True,
+    ),
+    LineClass(
+        "new compiler",
+        re.compile(r"RKNN Model version: \S+ not match with rknn runtime version: "),
+        "the rebuilt model is of toolkit 2.5.0, the recorded one was not",
+        rebuilt_only=True,
+    ),
 )
 
 _FIXES = (

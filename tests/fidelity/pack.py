@@ -1,7 +1,7 @@
 """Packs the recorded experiments and the models they ran into tests/data/fidelity: `python pack.py EVIDENCE MADE`.
 
-EVIDENCE is the folder with `runtime/`, `models/` and `toolkit/`, MADE what make_models.py wrote. The archives are the same
-bytes for the same files: sorted, no times, no owners.
+EVIDENCE is the folder with `runtime/`, `models/` and `toolkit/`, MADE what make_models.py wrote. The archives are the
+same bytes for the same files: sorted, no times, no owners.
 """
 
 from __future__ import annotations
@@ -50,8 +50,10 @@ def model_files(evidence: Path, made: Path) -> list[tuple[str, Path]]:
         files += [(path.name, path) for path in sorted(folder.glob("*.rknn")) if path.stem.endswith(TARGETS)]
     for case in CASES:
         root = evidence / "toolkit" / case
-        files += [(f"c25_{case}/{name}", path)
-                  for name, path in members(root, (item for pattern in CASE_FILES for item in root.glob(pattern)))]
+        files += [
+            (f"c25_{case}/{name}", path)
+            for name, path in members(root, (item for pattern in CASE_FILES for item in root.glob(pattern)))
+        ]
     return files + members(made.parent, sorted(made.iterdir()))
 
 
@@ -61,8 +63,10 @@ def main(arguments: Sequence[str]) -> None:
     evidence, made = (Path(argument).resolve() for argument in arguments)
     DATA.mkdir(parents=True, exist_ok=True)
     write(DATA / "experiments.tar.xz", members(evidence / "runtime", (evidence / "runtime").rglob("*")))
-    write(DATA / "models.tar.xz", [(name.replace(f"{made.name}/", "made/", 1), path)
-                                   for name, path in model_files(evidence, made)])
+    write(
+        DATA / "models.tar.xz",
+        [(name.replace(f"{made.name}/", "made/", 1), path) for name, path in model_files(evidence, made)],
+    )
 
 
 if __name__ == "__main__":

@@ -87,8 +87,22 @@ class SteadyModels:
 
 def compile_driver(target: Path, compiler: str = "cc") -> Path:
     """Compiles the driver."""
-    command = [compiler, "-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-Wall", "-Wextra", "-Wconversion", "-Werror",
-               f"-I{ROOT / 'csrc'}", str(DRIVER_SOURCE), "-o", str(target), "-ldl"]
+    command = [
+        compiler,
+        "-std=c11",
+        "-D_GNU_SOURCE",
+        "-O1",
+        "-g",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Werror",
+        f"-I{ROOT / 'csrc'}",
+        str(DRIVER_SOURCE),
+        "-o",
+        str(target),
+        "-ldl",
+    ]
     subprocess.run(command, check=True, timeout=_TIMEOUT_S)
     return target
 
@@ -96,9 +110,23 @@ def compile_driver(target: Path, compiler: str = "cc") -> Path:
 def compile_library(target: Path, compiler: str = "cc", options: Sequence[str] = ("-O1", "-g")) -> Path:
     """Compiles the emulated library from its sources: the player needs no installation."""
     sources = sorted((ROOT / "csrc" / "emulator").glob("*.c"))
-    command = [compiler, "-std=gnu11", *options, "-D_GNU_SOURCE", "-shared", "-fPIC", "-fvisibility=hidden",
-               "-Wl,-soname,librknnrt.so", f"-I{ROOT / 'csrc'}", *map(str, sources), "-o", str(target), "-lm", "-ldl",
-               "-lpthread"]
+    command = [
+        compiler,
+        "-std=gnu11",
+        *options,
+        "-D_GNU_SOURCE",
+        "-shared",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-Wl,-soname,librknnrt.so",
+        f"-I{ROOT / 'csrc'}",
+        *map(str, sources),
+        "-o",
+        str(target),
+        "-lm",
+        "-ldl",
+        "-lpthread",
+    ]
     subprocess.run(command, check=True, timeout=_TIMEOUT_S)
     return target
 
@@ -132,19 +160,34 @@ class Player:
         for name in dump_folders(experiment):
             (folder / name).mkdir()
         done = subprocess.run(
-            [self._driver, self._library, model, *experiment.calls], cwd=folder, env=self._environment(experiment),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_TIMEOUT_S, check=False)
+            [self._driver, self._library, model, *experiment.calls],
+            cwd=folder,
+            env=self._environment(experiment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
         text = done.stdout.decode("utf-8", errors="replace")
         (folder / "log.txt").write_text(text, encoding="utf-8")
         assert done.returncode != 3, text[-2000:]
-        return Played(experiment, chosen, None if chosen.file == "garbage.rknn" else read_model(model),
-                      parse_transcript(text, done.returncode), folder)
+        return Played(
+            experiment,
+            chosen,
+            None if chosen.file == "garbage.rknn" else read_model(model),
+            parse_transcript(text, done.returncode),
+            folder,
+        )
 
     def _environment(self, experiment: Experiment) -> dict[str, str]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("RKNN_", "RKPARITY_"))}
-        return {**environment, **socket_environment(self._server.socket_path), **experiment.environment,
-                VERSION_VARIABLE: f"mini-{experiment.version}" if experiment.mini else experiment.version,
-                CRASH_VARIABLE: "1"}
+        return {
+            **environment,
+            **socket_environment(self._server.socket_path),
+            **experiment.environment,
+            VERSION_VARIABLE: f"mini-{experiment.version}" if experiment.mini else experiment.version,
+            CRASH_VARIABLE: "1",
+        }
 
 
 def dump_paths(transcript: Transcript) -> list[tuple[str, bool]]:

@@ -58,8 +58,11 @@ def paired_steps(played: Played) -> Iterator[tuple[Step, Step | None]]:
 
 
 def _lists(where: str, expected: list[str], got: list[str]) -> list[Difference]:
-    return [Difference(where, left or "nothing", right or "nothing")
-            for left, right in zip_longest(expected, got) if left != right]
+    return [
+        Difference(where, left or "nothing", right or "nothing")
+        for left, right in zip_longest(expected, got)
+        if left != right
+    ]
 
 
 def codes(played: Played) -> list[Difference]:
@@ -102,7 +105,8 @@ def attributes(played: Played) -> list[Difference]:
 
 def _is_attribute(line: str) -> bool:
     return "ATTR" in line or line.lstrip().startswith(
-        ("attr for set_io_mem", "mem size=", "IN_OUT_NUM", "SDK_VERSION", "MEM_SIZE", "CUSTOM_STRING", "rknn_query("))
+        ("attr for set_io_mem", "mem size=", "IN_OUT_NUM", "SDK_VERSION", "MEM_SIZE", "CUSTOM_STRING", "rknn_query(")
+    )
 
 
 def _attribute(line: str, played: Played) -> str:
@@ -121,8 +125,12 @@ def names(played: Played) -> list[Difference]:
     """Names of the dump files, in the order they are written, and which could not be opened."""
     recorded, got = dump_paths(played.experiment.transcript), dump_paths(played.transcript)
     listed = {item.file for item in played.experiment.dumps}
-    written = {str(path.relative_to(played.folder)) for folder in {name.partition("/")[0] for name in listed}
-               for path in (played.folder / folder).rglob("*") if path.is_file()}
+    written = {
+        str(path.relative_to(played.folder))
+        for folder in {name.partition("/")[0] for name in listed}
+        for path in (played.folder / folder).rglob("*")
+        if path.is_file()
+    }
     if not recorded and not listed and not got and not written:
         raise NotApplicable("nothing is dumped")
     left, right = [_opened(item) for item in recorded], [_opened(item) for item in got]
@@ -157,7 +165,9 @@ def headers(played: Played) -> list[Difference]:
 
 def dump_contents(played: Played) -> list[Difference]:
     """InputOperator dumps as recorded; OutputOperator dumps as the outputs handed out in the same run."""
-    return _checked(contents.dump_findings(played), "no InputOperator dump was kept and no output was fetched after a run")
+    return _checked(
+        contents.dump_findings(played), "no InputOperator dump was kept and no output was fetched after a run"
+    )
 
 
 def buffers(played: Played) -> list[Difference]:

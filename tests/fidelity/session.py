@@ -28,9 +28,12 @@ class Corpus:
 
 def prepare(scratch: Path) -> Corpus:
     """Unpacks and compiles into `scratch`."""
-    return Corpus(read_experiments(unpack("experiments.tar.xz", scratch / "experiments")),
-                  unpack("models.tar.xz", scratch / "models"),
-                  compile_library(scratch / "librknnrt.so"), compile_driver(scratch / "driver"))
+    return Corpus(
+        read_experiments(unpack("experiments.tar.xz", scratch / "experiments")),
+        unpack("models.tar.xz", scratch / "models"),
+        compile_library(scratch / "librknnrt.so"),
+        compile_driver(scratch / "driver"),
+    )
 
 
 def play_all(corpus: Corpus, scratch: Path, wanted: Callable[[str], bool] = lambda name: True) -> list[Result]:
@@ -47,8 +50,10 @@ def play_all(corpus: Corpus, scratch: Path, wanted: Callable[[str], bool] = lamb
 def play_one(player: Player, experiment: Experiment) -> list[Result]:
     """One experiment's results."""
     if experiment.name in NOT_PLAYED:
-        return [Result(experiment.name, respect, Outcome.NOT_APPLICABLE, reason=NOT_PLAYED[experiment.name])
-                for respect in RESPECTS]
+        return [
+            Result(experiment.name, respect, Outcome.NOT_APPLICABLE, reason=NOT_PLAYED[experiment.name])
+            for respect in RESPECTS
+        ]
     if stand_in(experiment.model).kept is Kept.NONE:
         return unplayable(experiment.name, experiment.model)
     return judge(player.play(experiment))

@@ -29,7 +29,9 @@ _TABLE = {
     "mi_rk3588_152.rknn": StandIn(Kept.REBUILT, "made/mi_int8_rk3588.rknn"),
     "mi_rk3588_2x.rknn": StandIn(Kept.REBUILT, "made/mi_int8_rk3588.rknn"),
     "mi_rk3588_140.rknn": StandIn(Kept.SIMILAR, "made/mi_int8_rk3588.rknn", _OLD_TOOLKIT),
-    "dr_rk3588_2x.rknn": StandIn(Kept.NONE, "", "its custom operator cstDualResidual belongs to a library we do not have"),
+    "dr_rk3588_2x.rknn": StandIn(
+        Kept.NONE, "", "its custom operator cstDualResidual belongs to a library we do not have"
+    ),
     "c25_yolo_head_fp16.rknn": StandIn(Kept.REBUILT, "made/yolo_head_fp16_rk3588.rknn"),
     "b25_i32in_fp16_rk3588.rknn": StandIn(Kept.REBUILT, "made/i32in_fp16_rk3588.rknn"),
     "b25_boolin_int8_rk3588.rknn": StandIn(Kept.REBUILT, "made/boolin_int8_rk3588.rknn"),
@@ -40,8 +42,11 @@ _TABLE = {
     "b25_d5_int8_rv1106.rknn": StandIn(Kept.REBUILT, "made/d5_int8_rv1106.rknn"),
     "garbage.rknn": StandIn(Kept.SAME, "garbage.rknn"),
 }
-_CASES = {f"c25_{case}_{kind}.rknn": f"c25_{case}/{kind}/model.rknn"
-          for case in ("cnn_classifier", "multi_input", "non4d", "odd_names") for kind in ("fp16", "int8")}
+_CASES = {
+    f"c25_{case}_{kind}.rknn": f"c25_{case}/{kind}/model.rknn"
+    for case in ("cnn_classifier", "multi_input", "non4d", "odd_names")
+    for kind in ("fp16", "int8")
+}
 
 
 def stand_in(model: str) -> StandIn:
