@@ -1,4 +1,4 @@
-"""SSH servers for tests: OpenSSH's sshd and dropbear on loopback with throwaway keys, and one in process that misbehaves."""
+"""SSH servers for tests: sshd and dropbear on loopback with throwaway keys, and one in process that misbehaves."""
 
 from __future__ import annotations
 
@@ -126,7 +126,8 @@ def dropbear(folder: Path) -> Iterator[Server]:
     shutil.copy(folder / "authorized_keys", home / ".ssh" / "authorized_keys")
     (home / ".ssh").chmod(0o700)
     server = Server(_free_port(), folder)
-    script = f'mount --bind "{home}" "{Path.home()}" && exec {program} -F -E -s -r {folder}/dropbear_host -p 127.0.0.1:{server.port} -P {folder}/pid'
+    serve = f"{program} -F -E -s -r {folder}/dropbear_host -p 127.0.0.1:{server.port} -P {folder}/pid"
+    script = f'mount --bind "{home}" "{Path.home()}" && exec {serve}'
     with (folder / "dropbear.log").open("wb") as log:
         process = subprocess.Popen(["unshare", "-m", "sh", "-c", script], stderr=log)
         try:
@@ -258,13 +259,13 @@ class _Handle(paramiko.SFTPHandle):
 
 class _Files(paramiko.SFTPServerInterface):
     def stat(self, path: str) -> paramiko.SFTPAttributes:
-        return paramiko.SFTPAttributes.from_stat(os.stat(path))
+        return paramiko.SFTPAttributes.from_stat(Path(path).stat())
 
     lstat = stat
 
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle:
         handle = _Handle(flags)
-        handle.readfile = Path(path).open("rb")  # type: ignore[attr-defined]
+        handle.readfile = Path(path).open("rb")  # type: ignore[attr-defined]  # noqa: SIM115
         return handle
 
 

@@ -48,7 +48,9 @@ def run_agent(
             stop_process(transport, folder)
             raise
         if result is None:
-            how = f"with exit code {code}" if code is not None else "by a signal (killed, or out of memory)"
+            killed = "by a signal (killed, or out of memory)"
+            # A shell in between reports a signal as 128 plus its number.
+            how = killed if code is None or code > 128 else f"with exit code {code}"
             said = " | ".join(process.stderr_tail().strip().splitlines()[-_LAST_LINES:])
             raise AgentError(
                 f"{transport.name}: the device agent ended {how} without a result{f': {said}' if said else ''}"

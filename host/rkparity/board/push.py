@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rkparity.board.fetch import Digests, can_hash
 from rkparity.board.listing import list_folder
-from rkparity.board.transport import RemoteProcess, Transport, last_line
+from rkparity.board.transport import RemoteProcess, Transport
 from rkparity.errors import BoardError, TransferError
 
 _CHUNK_NBYTES = 1 << 20
@@ -144,10 +144,12 @@ def _finish(transport: Transport, process: RemoteProcess, where: str) -> None:
     except TimeoutError as error:
         raise TransferError(f"{transport.name}: writing {where} did not end within {_END_TIMEOUT_S:g} s") from error
     if code != 0:
-        said = last_line(process.stderr_tail()) or f"exit code {code}"
+        # tar's last line only says that there were errors before; GNU tar calls a full disk "Wrote only N of M bytes".
+        said = [line.strip() for line in process.stderr_tail().splitlines() if line.strip()] or [f"exit code {code}"]
+        full = next((line for line in said if "space" in line.lower() or "wrote only" in line.lower()), None)
         hint = (
-            "the board's disk is full: `rkparity board clean BOARD`, or --work-dir"
-            if "space" in said.lower()
-            else ("choose a folder that can be written with --work-dir")
+            "the board's disk is full: free some space (`rkparity board clean BOARD`), or use --work-dir"
+            if full
+            else "choose a folder that can be written with --work-dir"
         )
-        raise BoardError(f"{transport.name}: {where} cannot be written: {said}", hint=hint)
+        raise BoardError(f"{transport.name}: {where} cannot be written: {full or said[0]}", hint=hint)

@@ -133,7 +133,7 @@ def test_refused_login(server: Server) -> None:
 
 
 def test_nobody_listens(server: Server) -> None:
-    with pytest.raises(ConnectionFailed, match="cannot reach 127.0.0.1 port 1: Connection refused"):
+    with pytest.raises(ConnectionFailed, match=r"cannot reach 127\.0\.0\.1 port 1: Connection refused"):
         SshTransport.connect(replace(server.target, port=1))
 
 
