@@ -90,7 +90,14 @@ class WorkerProcess:
                 self._process.stdin.flush()
             except BrokenPipeError:
                 raise self._bury(job, start) from None
-            line = self._read_line(job, timeout_s, start)
+            line = None
+            try:
+                line = self._read_line(job, timeout_s, start)
+            finally:
+                # Ctrl-C: the answer of this job must not be taken for that of the next, and nobody waits for it.
+                if line is None and self._buried is None:
+                    self._end()
+                    self._buried = f"it was interrupted during {job!r}"
         answer = json.loads(line)
         if not answer["ok"]:
             raise self._refusal(job, answer["error"], start)

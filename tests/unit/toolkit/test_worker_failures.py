@@ -97,6 +97,25 @@ def test_a_hang_ends_at_the_time_limit(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert time.monotonic() - started < 20
 
 
+def test_an_interrupted_job_ends_at_once(worker: Worker, tmp_path: Path) -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(KeyboardInterrupt):
+            worker.build(spec_for(tmp_path, "hang"))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    started = time.monotonic()
+    with pytest.raises(ToolkitError, match="interrupted during 'build'"):
+        worker.release(1)
+    worker.close()
+    assert time.monotonic() - started < 2
+
+
 def test_a_process_left_behind_does_not_hold_the_worker_open(worker: Worker, tmp_path: Path) -> None:
     worker.build(spec_for(tmp_path, "daemon"))
     deadline = time.monotonic() + 10
