@@ -8,6 +8,7 @@
 #include "emulator/log.h"
 
 #define LAST_COMMAND 17
+#define STATIC_MODEL "query %s error, rknn model is static shape type, please export rknn with dynamic_shapes"
 
 typedef struct command_rule {
     const char *struct_name; /* as the real library's messages name it */
@@ -59,11 +60,12 @@ static int refuse_dynamic(emu_context *context, rkabi_query command) {
     if (command == RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR || command == RKABI_QUERY_CURRENT_NATIVE_OUTPUT_ATTR) {
         what = command == RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR ? "RKNN_QUERY_CURRENT_NATIVE_INPUT_ATTR"
                                                                 : "RKNN_QUERY_CURRENT_NATIVE_OUTPUT_ATTR";
+        if (command == RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR)
+            emu_log(context->level, 'E', STATIC_MODEL, what);
         emu_log(context->level, 'E', "query %s error, please call rknn_set_input_shape first", what);
         return RKABI_ERR_CTX_INVALID;
     }
-    emu_log(context->level, 'E',
-            "query %s error, rknn model is static shape type, please export rknn with dynamic_shapes", what);
+    emu_log(context->level, 'E', STATIC_MODEL, what);
     return RKABI_ERR_MODEL_INVALID;
 }
 

@@ -1,5 +1,6 @@
 #include "emulator/context.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,17 +110,33 @@ static int open_model(emu_context *context) {
     }
     const emu_model *model = context->model;
     emu_log(level, 'I', "rkparity emulated runtime: the layers' values come from %s", model->simulator);
+    /* 1.6.0 prints the fields of a 2.x model one place too late (evidence 160_*). */
     emu_log(level, 'I',
-            "RKNN Model Information, version: %u, toolkit version: %s, target: RKNPU v2, target platform: %s, framework name: "
-            "%s, framework layout: NCHW, model inference type: static_shape",
+            "RKNN Model Information, version: %u, toolkit version: (null), target: %s, target platform: RKNPU v2, framework "
+            "name: %s, framework layout: %s, model inference type: NCHW",
             model->file_version, model->compiler, model->platform, model->framework);
+    int major = 0, minor = 0, patch = 0;
+    if (sscanf(model->compiler, "%d.%d.%d", &major, &minor, &patch) == 3 && (major > 1 || (major == 1 && minor > 6)))
+        emu_log(level, 'W', "RKNN Model version: %d.%d.%d not match with rknn runtime version: 1.6.0", major, minor, patch);
     context->chip = emu_chip_of_platform(model->platform);
-    return make_state(context) ? RKABI_OK : RKABI_ERR_MALLOC_FAIL;
+    if (!make_state(context))
+        return RKABI_ERR_MALLOC_FAIL;
+    emu_log(level, 'D', "The RKNN_FLAG_EXECUTE_FALLBACK_PRIOR_DEVICE_GPU is not set and without GPU op in Graphs, OpenCL will "
+            "not be initialized");
+    return RKABI_OK;
+}
+
+/* The library's own first line goes by the level at the time it was loaded, everything else by the level at rknn_init
+   (evidence 160_setenv_before_init, 160_level_second_init). */
+static int level_at_load;
+
+__attribute__((constructor)) static void note_level(void) {
+    level_at_load = emu_log_level_from_environment();
 }
 
 int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_context *handle) {
     int level = emu_log_level_from_environment();
-    emu_log(level, 'I', "RKNN Runtime Information, librknnrt version: " EMU_RUNTIME_VERSION);
+    emu_log(level_at_load, 'I', "RKNN Runtime Information, librknnrt version: " EMU_RUNTIME_VERSION);
     emu_log(level, 'I', "RKNN Driver Information, version: " EMU_DRIVER_VERSION);
     int status = check_file(level, bytes, nbytes);
     if (status != RKABI_OK)

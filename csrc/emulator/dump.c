@@ -133,12 +133,14 @@ static void write_requantized(const emu_context *context, uint32_t node, const e
 }
 
 void emu_dump(const emu_context *context, uint32_t node, const emu_tensor *tensor, rkabi_type held, const uint8_t *values) {
-    if (held == RKABI_TYPE_UINT8 || held == RKABI_TYPE_INT64) {
-        write_file(context, node, tensor, held, values);
-        return;
-    }
     const char *choice = getenv("RKNN_DUMP_QUANT");
     long quant = choice != NULL ? strtol(choice, NULL, 10) : 0;
+    if (held == RKABI_TYPE_UINT8 || held == RKABI_TYPE_INT64) {
+        write_file(context, node, tensor, held, values);
+        if (quant == 2) /* once as itself and once as the raw type, which is the same file (evidence 160_dumpquant_2) */
+            write_file(context, node, tensor, held, values);
+        return;
+    }
     if (quant != 1)
         write_float(context, node, tensor, held, values);
     if (quant == 1 || quant == 2) {

@@ -180,9 +180,9 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
         emu_log(level, 'E', "rknn_inputs_set, param input size(%u) < model input size(%zu)", input->size, need);
         return RKABI_ERR_PARAM_INVALID;
     }
-    if (input->buf == NULL)
-        return emu_would_crash(context, "rknn_inputs_set", "an input's buf is NULL (evidence 160_err_nullbuf)");
     state->binding.mem = NULL;
+    if (input->pass_through && input->buf == NULL)
+        return emu_would_crash(context, "rknn_inputs_set", "an input's buf is NULL (evidence 160_err_nullbuf)");
     if (input->pass_through) {
         if (input->type == tensor->type)
             choose_mode(context, index, input->type, true);
@@ -201,8 +201,10 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
             emu_log(level, 'E', "rknn_inputs_set, when input channel is 1\003\004, not support NC1HWC2 layout!");
             return RKABI_OK;
         }
-        if (input->fmt == RKABI_FMT_NCHW)
+        if (input->fmt == RKABI_FMT_NCHW) {
+            emu_log(level, 'D', "normalize target: CPU");
             return emu_would_crash(context, "rknn_inputs_set", "fmt NCHW on a 4-D input (evidence 160_gen_u8_nchw_pt0); use NHWC");
+        }
         if (input->fmt == RKABI_FMT_UNDEFINED || input->fmt == RKABI_FMT_NC1HWC2) {
             emu_log(level, 'D', "normalize target: CPU");
             emu_log(level, 'E', "Meet unsupported src layout for normalize: %s, only support NHWC src layout!",
@@ -226,6 +228,8 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
         emu_log(level, 'E', "rknn_inputs_set, normalize error(-1) index=%u", index);
         return RKABI_OK;
     }
+    if (input->buf == NULL)
+        return emu_would_crash(context, "rknn_inputs_set", "an input's buf is NULL (evidence 160_err_nullbuf)");
     emu_layout from = emu_layout_plain(tensor, EMU_NHWC, 0);
     return convert(context, index, input->buf, input->type, &from);
 }
@@ -257,7 +261,9 @@ int emu_input_bind(emu_context *context, uint32_t index, rkabi_tensor_mem *mem, 
     /* The operator that reads integer indices is the CPU's (evidence 160_b25_zc_ids_int8). */
     if (tensor->type == RKABI_TYPE_INT64)
         emu_log(level, 'W', "Detect CPU op with input:'%s', Maybe no performance gain from zero-copy API", tensor->name);
-    if (emu_tensor_is_4d(tensor) && (attr->fmt == RKABI_FMT_NHWC || attr->pass_through))
+    if (attr->pass_through && attr->type != tensor->type)
+        state->raw_uint8 = false; /* without a word (evidence 160_zc_in_u8_pt1) */
+    else if (emu_tensor_is_4d(tensor) && (attr->fmt == RKABI_FMT_NHWC || attr->pass_through))
         choose_mode(context, index, attr->type, attr->pass_through);
     state->binding.mem = mem;
     state->binding.attr = *attr;
@@ -284,10 +290,13 @@ int emu_input_refresh(emu_context *context, uint32_t index) {
     if (emu_tensor_is_4d(tensor) && binding->attr.fmt != RKABI_FMT_NHWC) {
         emu_log(context->level, 'E', "Meet unsupported src layout for normalize: %s, only support NHWC src layout!",
                 layout_name(binding->attr.fmt));
+        emu_log_fallback_failed(context->level, "InputOperator", tensor->name);
         return RKABI_ERR_FAIL;
     }
-    if (refuses_type(context, tensor, binding->attr.type))
+    if (refuses_type(context, tensor, binding->attr.type)) {
+        emu_log_fallback_failed(context->level, "InputOperator", tensor->name);
         return RKABI_ERR_FAIL;
+    }
     emu_layout from = emu_layout_plain(tensor, EMU_NHWC, state->layout.arrangement == EMU_NHWC ? state->layout.w_stride : 0);
     return convert(context, index, bytes, binding->attr.type, &from);
 }

@@ -40,3 +40,11 @@ void emu_log(int level, char letter, const char *format, ...) {
     fprintf(stderr, "%c RKNN: [%02d:%02d:%02d.%03ld] %s\n", letter, parts.tm_hour, parts.tm_min, parts.tm_sec,
             now.tv_nsec / 1000000L, text);
 }
+
+void emu_log_fallback_failed(int level, const char *op_type, const char *tensor) {
+    /* The real text, its address included, so that whoever reads logs meets here what a board prints. */
+    emu_log(level, 'E',
+            "Op type:%s, name: %s:%s, fallback cpu failed. please try updating to the latest version of the toolkit2 and "
+            "runtime from: https://console.zbox.filez.com/l/I00fc3 (PWD: rknn)",
+            op_type, op_type, tensor);
+}

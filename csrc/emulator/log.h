@@ -13,5 +13,7 @@ int emu_log_level_from_environment(void);
 
 /* Writes one line when `level` lets `letter` (one of E, W, I, D) through. */
 void emu_log(int level, char letter, const char *format, ...) EMU_PRINTF(3, 4);
+/* The line of an InputOperator or OutputOperator that cannot convert its tensor. */
+void emu_log_fallback_failed(int level, const char *op_type, const char *tensor);
 
 #endif

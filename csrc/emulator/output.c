@@ -39,7 +39,7 @@ int emu_output_bind(emu_context *context, uint32_t index, rkabi_tensor_mem *mem,
 
 static int refuse(const emu_context *context, const emu_tensor *tensor) {
     emu_log(context->level, 'E', "Meet unsupported tensor dtype");
-    emu_log(context->level, 'E', "Op type:OutputOperator, name: OutputOperator:%s, fallback cpu failed.", tensor->name);
+    emu_log_fallback_failed(context->level, "OutputOperator", tensor->name);
     return RKABI_ERR_FAIL;
 }
 

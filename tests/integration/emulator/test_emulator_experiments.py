@@ -21,6 +21,8 @@ with zipfile.ZipFile(DATA / "experiments.zip") as archive:
 # and on what it finds beyond the end of a too short outputs[] (docs/emulator.md, deviations).
 _OTHER_LINES = re.compile(
     r"freq, take|^D ( |-|[0-9]+ +[A-Za-z])|^D (ID|OpType|Total) |%$|Unknow dtype|Get rknn_outputs|output.1..index.0."
+    # Of rknn_init; what comes after it is compared here.
+    r"|RKNN Model version|OpenCL will not be initialized"
 )
 
 
