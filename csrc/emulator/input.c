@@ -262,7 +262,8 @@ int emu_input_bind(emu_context *context, uint32_t index, rkabi_tensor_mem *mem, 
     if (tensor->type == RKABI_TYPE_INT64)
         emu_log(level, 'W', "Detect CPU op with input:'%s', Maybe no performance gain from zero-copy API", tensor->name);
     if (attr->pass_through && attr->type != tensor->type)
-        state->raw_uint8 = false; /* without a word (evidence 160_zc_in_u8_pt1) */
+        /* Without a word; uint8 counts as pixels all the same (evidence 160_zc_in_u8_pt1). */
+        state->raw_uint8 = attr->type == RKABI_TYPE_UINT8 && tensor->type == RKABI_TYPE_INT8 && emu_tensor_is_image(tensor);
     else if (emu_tensor_is_4d(tensor) && (attr->fmt == RKABI_FMT_NHWC || attr->pass_through))
         choose_mode(context, index, attr->type, attr->pass_through);
     state->binding.mem = mem;

@@ -128,6 +128,15 @@ def test_zero_copy_input_rows_are_w_stride_apart(opened: Runtime, counting_model
     assert (source_input(counting_models) == 5).all()
 
 
+def test_general_inputs_with_a_zero_copy_output(opened: Runtime) -> None:
+    """The bound memory is filled whichever way the inputs come (evidence 160_zc_mix_inputs_set)."""
+    _, attr = opened.attr(2, 0)
+    status, mem = opened.bind(attr, 1350)
+    assert status == 0 and opened.inputs_set([(pixels().tobytes(), U8, NHWC, 0)]) == 0 and opened.run() == 0
+    assert ctypes.string_at(mem.contents.virt_addr, 1350) == counting((1, 5, 9, 30), "int8").tobytes()
+    assert opened.outputs_get([False])[1][0] == counting((1, 5, 9, 30), "int8").tobytes()
+
+
 def test_int8_values_reach_the_source_on_their_grid(opened: Runtime, counting_models: Any) -> None:
     quantized = np.arange(810, dtype=np.int64).astype(np.int8).reshape(1, 9, 30, 3)
     assert opened.inputs_set([(quantized.tobytes(), I8, NHWC, 0)]) == 0 and opened.run() == 0
