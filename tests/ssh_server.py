@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import paramiko
 
@@ -225,16 +226,12 @@ class _Interface(paramiko.ServerInterface):
         )
         assert process.stdin and process.stdout and process.stderr
         given = bytearray()
-        while data := channel.recv(_CHUNK):
-            given += data
-        try:
-            process.stdin.write(given)
-            process.stdin.close()
-        except BrokenPipeError:
-            given.clear()
-        replacement = next((text for part, text in self._faults.replace_output.items() if part.encode() in given), None)
+        threading.Thread(target=_feed, args=(channel, process.stdin, given), daemon=True).start()
         sent = 0
-        while data := process.stdout.read(_CHUNK):
+        replacement = None
+        while data := os.read(process.stdout.fileno(), _CHUNK):
+            outputs = self._faults.replace_output.items()
+            replacement = next((text for part, text in outputs if part.encode() in given), None)
             if replacement is not None:
                 continue
             channel.sendall(data)
@@ -250,6 +247,17 @@ class _Interface(paramiko.ServerInterface):
         channel.sendall_stderr(process.stderr.read())
         channel.send_exit_status(process.wait())
         channel.close()
+
+
+def _feed(channel: paramiko.Channel, stdin: IO[bytes], given: bytearray) -> None:
+    """Hands standard input on as it comes, keeping a copy."""
+    with suppress(OSError, EOFError, ValueError):
+        while data := channel.recv(_CHUNK):
+            given += data
+            stdin.write(data)
+            stdin.flush()
+    with suppress(OSError):
+        stdin.close()
 
 
 class _Handle(paramiko.SFTPHandle):

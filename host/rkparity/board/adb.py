@@ -30,6 +30,8 @@ _PUSH_TIMEOUT_S = 600.0
 class AdbTransport(Transport):
     """One device of `adb devices`; `scratch` is a folder of the device that can be written."""
 
+    keeps_shell = False
+
     def __init__(self, program: str, serial: str, scratch: str) -> None:
         self.name = f"adb:{serial}" if serial else "adb"
         self._argv = [program, *(["-s", serial] if serial else [])]

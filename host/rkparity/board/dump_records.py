@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rkparity.model import ExpectedDump, Model
 
 _MAX_NAMED = 5
+_KINDS = {"i": "int", "u": "uint", "f": "float"}
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,5 @@ def _differences(expected: dict[str, ExpectedDump], seen: set[str]) -> list[str]
 
 
 def _dtype_name(descr: str) -> str:
-    import numpy as np
-
-    return str(np.dtype(descr).name)
+    """NumPy's name of a header's dtype text, without loading NumPy for it."""
+    return "bool" if descr[1] == "b" else f"{_KINDS[descr[1]]}{int(descr[2:]) * 8}"

@@ -31,4 +31,5 @@ class LocalTransport(Transport):
         return PipeProcess(self.name, ["sh", "-c", shell_command(argv, env=env, cwd=cwd)], env=environment, cwd=folder)
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Ends the shell kept for scripts."""
+        self.close_shell()

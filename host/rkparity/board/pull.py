@@ -90,6 +90,7 @@ def pull_dumps(transport: Transport, request: PullRequest, progress: Reporter) -
     """
     _check_out(request)
     start = time.monotonic()
+    transport.warm_bulk()
     listing = _find_source(transport, request.source)
     selection = _select(listing)
     _check_caps(transport, listing, selection, request)

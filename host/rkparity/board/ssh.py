@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Union
 import paramiko
 
 from rkparity.board.host_keys import KnownHosts, entry_name
+from rkparity.board.pipes import PipeProcess
 from rkparity.board.ssh_channel import ChannelProcess
 from rkparity.board.ssh_settings import SshSettings, resolve
-from rkparity.board.system_ssh import SystemSsh
+from rkparity.board.system_ssh import SystemSsh, ready
 from rkparity.board.transport import RemoteProcess, Transport, lost, shell_command
 from rkparity.errors import BoardError, ConnectionFailed, LoginRefused, RkparityError
 
@@ -29,6 +30,7 @@ _USER_TIMEOUT_MS = 30_000
 _CIPHERS_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
 # Downloads from dropbear were seen to stall near 500 MB of one connection (SSH.NET issue 1671, backend.ai issue 1819).
 _DROPBEAR_BULK_NBYTES = 256 << 20
+_BULK_SHELL = shell_command(["sh", "-s"])
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
@@ -44,6 +46,7 @@ class SshTransport(Transport):
         self._clients = clients
         self._password = password
         self._extra: list[list[paramiko.SSHClient]] = []
+        self._warm: PipeProcess | None = None
         self._system = SystemSsh.for_settings(settings, password_used=password is not None)
 
     @classmethod
@@ -82,9 +85,14 @@ class SshTransport(Transport):
     def start_bulk(self, argv: Sequence[str]) -> RemoteProcess:
         """Starts a command whose data go through the system's `ssh` if that works here, else through paramiko."""
         if self._system is not None:
-            process = self._system.start(shell_command(argv))
-            if process is not None:
-                return process
+            command = shell_command(argv)
+            warm, self._warm = self._warm, None
+            if warm is None or command != _BULK_SHELL:
+                if warm is not None:
+                    warm.close()
+                warm = self._system.launch(command)
+            if ready(warm):
+                return warm
             self._system = None
         if self._is_dropbear:
             clients, _ = _connect_all(self._settings, self._password)
@@ -94,6 +102,11 @@ class SshTransport(Transport):
                 raise lost(self.name)
             return ChannelProcess.start(self.name, transport, shell_command(argv))
         return self.start(argv)
+
+    def warm_bulk(self) -> None:
+        """Lets the system's `ssh` log in while other things are asked of the board."""
+        if self._system is not None and self._warm is None:
+            self._warm = self._system.launch(_BULK_SHELL)
 
     def fetch(self, path: str) -> Iterator[bytes]:
         """The bytes of one file over SFTP; through `cat` where the server has no SFTP."""
@@ -122,6 +135,10 @@ class SshTransport(Transport):
 
     def close(self) -> None:
         """Ends the connection and those to its jump hosts, the innermost first."""
+        self.close_shell()
+        if self._warm is not None:
+            self._warm.close()
+            self._warm = None
         for clients in (*self._extra, self._clients):
             _close_all(clients)
 

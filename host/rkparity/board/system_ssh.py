@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from rkparity.board.pipes import PipeProcess
 from rkparity.board.ssh_settings import SshSettings
-from rkparity.board.transport import RemoteProcess
 from rkparity.errors import ConnectionFailed
 
 _READY = b"\x01RKPARITY-READY\x01"
@@ -50,21 +49,25 @@ class SystemSsh:
             argv += ["-i", str(identity)]
         return cls(settings.name, (*argv, "--", settings.host))
 
-    def start(self, command: str) -> RemoteProcess | None:
-        """Starts `command`; None when this `ssh` cannot get in, so that the caller goes on with its own connection."""
+    def launch(self, command: str) -> PipeProcess:
+        """Starts `command` without waiting for the login; `ready` does."""
         # The marker tells a failed login from a command that failed; a shell's greeting before it is skipped.
-        process = PipeProcess(
-            self.name, [*self.argv, f"printf '\\001RKPARITY-READY\\001'; exec {command}"], lost_code=255
-        )
+        argv = [*self.argv, f"printf '\\001RKPARITY-READY\\001'; exec {command}"]
+        return PipeProcess(self.name, argv, lost_code=255)
+
+
+def ready(process: PipeProcess) -> bool:
+    """Waits for the login; false, with the process closed, when this `ssh` cannot get in."""
+    seen = b""
+    try:
+        while not seen.endswith(_READY):
+            data = process.read(1, timeout_s=_READY_TIMEOUT_S)
+            if not data or len(seen) > 65536:
+                break
+            seen += data
+        else:
+            return True
+    except (ConnectionFailed, TimeoutError):
         seen = b""
-        try:
-            while not seen.endswith(_READY):
-                data = process.read(1, timeout_s=_READY_TIMEOUT_S)
-                if not data or len(seen) > 65536:
-                    process.close()
-                    return None
-                seen += data
-        except (ConnectionFailed, TimeoutError):
-            process.close()
-            return None
-        return process
+    process.close()
+    return False

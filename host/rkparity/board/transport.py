@@ -8,8 +8,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rkparity.errors import BoardError, ConnectionFailed
+
+if TYPE_CHECKING:
+    from rkparity.board.shell import ShellSession
 
 READ_NBYTES = 1 << 20
 STDERR_KEPT_NBYTES = 64 * 1024
@@ -71,9 +75,14 @@ class RemoteProcess(abc.ABC):
 
 
 class Transport(abc.ABC):
-    """A way to one board. `name` is how messages call the board."""
+    """A way to one board. `name` is how messages call the board.
+
+    `keeps_shell` is false where a command gets its standard input only when it has ended.
+    """
 
     name: str
+    keeps_shell = True
+    _shell: ShellSession | None = None
 
     @abc.abstractmethod
     def start(
@@ -171,13 +180,40 @@ class Transport(abc.ABC):
             return Completed(code, b"".join(chunks), process.stderr_tail())
 
     def run_script(self, script: str, *, timeout_s: float | None = 60, limit_nbytes: int = 64 << 20) -> Completed:
-        """Runs a POSIX shell script sent on standard input: dropbear cuts commands at 9000 bytes, not these."""
-        return self.run(
-            ["sh", "-s"],
-            stdin=script.encode("utf-8", "surrogateescape"),
-            timeout_s=timeout_s,
-            limit_nbytes=limit_nbytes,
-        )
+        """Runs a POSIX shell script sent on standard input: dropbear cuts commands at 9000 bytes, not these.
+
+        Raises as `run` does.
+        """
+        if not self.keeps_shell:
+            data = script.encode("utf-8", "surrogateescape")
+            return self.run(["sh", "-s"], stdin=data, timeout_s=timeout_s, limit_nbytes=limit_nbytes)
+        from rkparity.board.shell import ShellSession
+
+        if self._shell is None:
+            self._shell = ShellSession(self.name, self.start(["sh", "-s"]))
+        session, self._shell = self._shell, None
+        try:
+            answer = session.run(script, timeout_s=timeout_s, limit_nbytes=limit_nbytes)
+        except TimeoutError as error:
+            session.close()
+            raise BoardError(
+                f"{self.name}: a script did not end within {timeout_s or 0:g} s",
+                hint="the board may be overloaded; look at it with `top`",
+            ) from error
+        except BaseException:
+            session.close()
+            raise
+        self._shell = session
+        return answer
+
+    def close_shell(self) -> None:
+        """Ends the shell kept for scripts; transports call it when they close."""
+        if self._shell is not None:
+            self._shell.close()
+            self._shell = None
+
+    def warm_bulk(self) -> None:  # noqa: B027  most transports have nothing to open
+        """Says that bulk data will be moved soon: a transport may open its way for it meanwhile."""
 
     def __enter__(self) -> Transport:
         return self
