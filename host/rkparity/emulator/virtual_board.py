@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ class VirtualBoard:
     def __enter__(self) -> VirtualBoard:
         try:
             self.home.mkdir(parents=True, exist_ok=True)
+            self._install_python()
             self._runtime = EmulatedRuntime(self._models, self.root)
             self._runtime.__enter__()
             self._server = self._open_door()
@@ -123,7 +125,15 @@ class VirtualBoard:
         """What every session has in its environment besides HOME."""
         if self._runtime is None:
             raise RkparityError("the virtual board has not been started")
-        return {**self._runtime.environment(), VIRTUAL_BOARD_VARIABLE: self.chip}
+        path = os.pathsep.join([str(self.root / "bin"), os.environ.get("PATH", os.defpath)])
+        return {**self._runtime.environment(), VIRTUAL_BOARD_VARIABLE: self.chip, "PATH": path}
+
+    def _install_python(self) -> None:
+        """The board's python3 is the interpreter at work here: sshd's own PATH may hold none, or another version."""
+        link = self.root / "bin" / "python3"
+        link.parent.mkdir(exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path(sys.executable).resolve())
 
     def _open_door(self) -> OpenSshServer | EmbeddedSshServer:
         folder = self.root / "ssh"
@@ -163,7 +173,7 @@ def lets_in(server: OpenSshServer, identity: Path) -> bool:
         transport.start_client(timeout=10)
         transport.auth_publickey(server.user, paramiko.Ed25519Key.from_private_key_file(os.fspath(identity)))
         return transport.is_authenticated()
-    except paramiko.SSHException:
+    except (paramiko.SSHException, OSError, EOFError):
         return False
     finally:
         transport.close()

@@ -106,6 +106,12 @@ def test_a_program_uses_the_runtime_by_its_plain_name(board: VirtualBoard, model
     ]
 
 
+def test_python_is_the_one_at_work_here(board: VirtualBoard) -> None:
+    with logged_in(board) as client:
+        code, output, _ = run(client, "python3 -c 'import sys, json; print(sys.version_info[:3], sys.prefix)'")
+    assert code == 0 and output.decode() == f"{tuple(sys.version_info[:3])} {sys.base_prefix}\n"
+
+
 def test_sftp(board: VirtualBoard, tmp_path: Path) -> None:
     data = os.urandom(500_000)
     (tmp_path / "a").write_bytes(data)
