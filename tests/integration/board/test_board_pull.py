@@ -139,6 +139,27 @@ def test_lost_connection_then_the_rest_only(
     assert {name: (out / "dumps" / name).stat().st_ino for name in inodes} == inodes
 
 
+def test_lost_connection_of_the_systems_ssh(dumps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """tar on the board ends the server's process of its session after some of its output."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "tar").write_text('#!/bin/sh\n/usr/bin/tar "$@" | head -c 100000\nkill -9 $PPID\nsleep 20\n')
+    (tools / "tar").chmod(0o755)
+    out = tmp_path / "run"
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with openssh(folder, environment={"PATH": f"{tools}:/usr/bin:/bin"}) as server:
+        assert pull(server, dumps, out) == 3
+        said = capsys.readouterr().err
+        assert "connection was lost" in said
+        assert "30 of 32 files are here" in said
+        assert not out.exists()
+        (tools / "tar").unlink()
+        assert pull(server, dumps, out) == 0
+    assert "30 of them from an earlier try" in capsys.readouterr().out
+    check_run(out, dumps)
+
+
 def test_resume_sends_again_what_changed_meanwhile(
     dumps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
