@@ -35,6 +35,6 @@ COMMANDS: tuple[Command, ...] = (
     Command("board", "rkparity.cli.board", "look at a board, deploy or remove the device agent"),
     Command("run", "rkparity.cli.run", "run a model on a board, with every layer dumped, and keep it as a run"),
     Command("pull", "rkparity.cli.pull", "copy dumps from a board or a folder into a run"),
-    Command("compare-dumps", "rkparity.cli.compare_dumps", "compare a board's dumps with the simulator, layer by layer"),
+    Command("compare-dumps", "rkparity.cli.compare_dumps", "compare dumps with the simulator, layer by layer"),
     Command("emulator", "rkparity.cli.emulator", "start a virtual board: an SSH server with an emulated librknnrt"),
 )

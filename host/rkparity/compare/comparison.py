@@ -119,11 +119,7 @@ class Comparison:
         first = self.first_divergence
         proof = self.blamed_input
         if proof is not None:
-            cause = f": {proof.explanation}" if proof.explanation else ""
-            return (
-                f"the input differs ({proof.dump} {proof.text}){cause}. "
-                "The layers below cannot be blamed on the runtime until the input is the simulator's"
-            )
+            return f"the input differs: {proof.explanation or proof.text}"
         if first is not None:
             return f"first divergence at {first.dump} ({first.tensor}): {first.reasons[0]}"
         if self.incomplete:

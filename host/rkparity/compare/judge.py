@@ -14,6 +14,7 @@ from rkparity.compare.verdict import Verdict
 _FEW_ELEMENTS = 16
 _FLOAT16_MANTISSA_BITS = 10
 _FLOAT16_SMALLEST_EXPONENT = -14
+_SUBNORMAL_STEPS = 4
 _SEVERITY = {Verdict.PASS: 0, Verdict.WARN: 1, Verdict.FAIL: 2}
 
 
@@ -115,8 +116,11 @@ def _special(stats: PairStatistics, kind: Kind, scale: float | None) -> list[_Re
     if both > 0:
         remarks.append(_Remark(Verdict.WARN, f"{both} elements are NaN or Inf on both sides alike"))
     zero_a, zero_b = stats.test.zeros == stats.n, stats.reference.zeros == stats.n
-    within_one_lsb = kind is Kind.QUANTIZED and bool(scale) and stats.max_abs_error <= 1.5 * (scale or 0.0)
-    if zero_a != zero_b and not within_one_lsb:
+    if kind is Kind.QUANTIZED:
+        within_grid = bool(scale) and stats.max_abs_error <= 1.5 * (scale or 0.0)
+    else:
+        within_grid = kind is Kind.FLOAT and _below_float16(stats)
+    if zero_a != zero_b and not within_grid:
         which, other = ("dump", "reference") if zero_a else ("reference", "dump")
         remarks.append(_Remark(Verdict.FAIL, f"the {which} is all zero, the {other} is not", hard=True))
     return remarks
@@ -155,6 +159,8 @@ def _quantized(stats: PairStatistics, limits: Limits, scale: float) -> list[_Rem
 
 
 def _floating(stats: PairStatistics, limits: Limits) -> list[_Remark]:
+    if _below_float16(stats):
+        return []
     remarks: list[_Remark] = []
     relative = stats.relative_euclidean
     _add(
@@ -230,6 +236,14 @@ def _level(value: float, warn: float, fail: float) -> Verdict:
 def _add(remarks: list[_Remark], verdict: Verdict, text: str) -> None:
     if verdict is not Verdict.PASS:
         remarks.append(_Remark(verdict, text))
+
+
+def _below_float16(stats: PairStatistics) -> bool:
+    """Whether no element differs by more than a few of float16's smallest steps, 2^-24, where its relative precision ends.
+
+    A sigmoid far from its threshold gives values about 1e-7: one step of float16 is half of such a value.
+    """
+    return stats.max_abs_error <= _SUBNORMAL_STEPS * _float16_step(0.0)
 
 
 def _float16_step(value: float) -> float:

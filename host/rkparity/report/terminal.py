@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MOST_ROWS = 15
+_MOST_ROWS_BELOW_A_WRONG_INPUT = 3
 _COLUMNS = ("#", "verdict", "operator", "tensor", "cosine", "rel. eucl.", "max error", "why")
 _STYLES = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red", Verdict.NOT_COMPARED: "magenta"}
 _TITLES = {
@@ -106,10 +107,11 @@ def _print_all(console: Console, lines: Iterable[str]) -> None:
 
 def _facts(comparison: Comparison) -> Iterable[str]:
     for proof in comparison.inputs:
-        if proof is comparison.blamed_input:
-            continue
         said = f"input   {proof.tensor} ({proof.dump}): {proof.verdict.value}, {proof.text}"
-        yield printable(f"{said}: {proof.explanation}" if proof.explanation else said)
+        in_headline = proof is comparison.blamed_input
+        yield printable(f"{said}: {proof.explanation}" if proof.explanation and not in_headline else said)
+    if comparison.blamed_input is not None:
+        yield "note    until the input is the simulator's, nothing below can be blamed on the runtime"
     culprits = [pair for pair in comparison.pairs if pair.origin is Origin.OWN and pair.proof is None]
     if culprits and comparison.blamed_input is None:
         names = ", ".join(pair.dump for pair in culprits[:5]) + (", ..." if len(culprits) > 5 else "")
@@ -131,7 +133,8 @@ def _chosen(comparison: Comparison, every_layer: bool) -> tuple[Sequence[PairRes
     # Inputs have their own lines.
     remarkable = [pair for pair in comparison.pairs if pair.verdict is not Verdict.PASS and pair.proof is None]
     remarkable.sort(key=lambda pair: pair.verdict is not Verdict.FAIL)
-    return remarkable[:_MOST_ROWS], max(len(remarkable) - _MOST_ROWS, 0)
+    most = _MOST_ROWS if comparison.blamed_input is None else _MOST_ROWS_BELOW_A_WRONG_INPUT
+    return remarkable[:most], max(len(remarkable) - most, 0)
 
 
 def _row(pair: PairResult, with_note: bool) -> tuple[str, ...]:

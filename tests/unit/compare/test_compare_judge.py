@@ -121,6 +121,16 @@ def test_float_limits() -> None:
     assert floating(spike, simulator).verdict is Verdict.FAIL
 
 
+def test_values_below_the_precision_of_float16_are_equal() -> None:
+    step = np.float32(2.0**-24)
+    simulator = np.random.default_rng(4).uniform(0, 2e-6, 5000).astype(np.float32)
+    rounded = simulator.astype(np.float16).astype(np.float32)
+    assert floating(rounded, simulator).verdict is Verdict.PASS
+    assert floating(np.zeros_like(simulator[:9]), np.full(9, 3 * step)).verdict is Verdict.PASS
+    assert floating(np.zeros_like(simulator[:9]), np.full(9, 5 * step)).verdict is Verdict.FAIL
+    assert floating(simulator + 40 * step, simulator).verdict is Verdict.FAIL
+
+
 def test_special_values() -> None:
     ones = np.ones(100, np.float32)
     zeros = np.zeros(100, np.float32)
