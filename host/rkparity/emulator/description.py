@@ -27,7 +27,7 @@ def check_emulated(model: Model) -> None:
         raise DataError(
             f"{model.path.name}: the file's payload has no operator list (file version {model.file_version}, "
             f"target {model.platform}); the emulator cannot run it",
-            hint="RV1103/RV1106 models are not emulated; build for another target to try the rest",
+            hint="build the model again with rknn-toolkit2 2.2.0 or later",
         )
     for tensor in (*model.input_tensors, *model.output_tensors):
         if tensor.dtype not in TYPE_CODES:

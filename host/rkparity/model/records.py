@@ -95,7 +95,7 @@ class ExpectedDump:
 
 @dataclass(frozen=True)
 class Model:
-    """A `.rknn` file. For files whose payload cannot be read (version other than 6) only the JSON trailer speaks:
+    """A `.rknn` file. For files whose payload cannot be read (other versions than 6 and 4100) only the JSON speaks:
 
     then `nodes` is empty, `tensors` holds the inputs and outputs without scales, and `warnings` says so.
     `inputs` and `outputs` index `tensors`, in the order of the API's index.

@@ -1,4 +1,4 @@
-"""Reading a `.rknn` file: header, payload (a FlatBuffer in version 6), JSON trailer.
+"""Reading a `.rknn` file: header, payload (a FlatBuffer in version 6, RV1103/1106: with one in it), JSON trailer.
 
 Layout, as found in files of toolkits 2.2.0 to 2.5.0 (evidence models/ and toolkit/): 64-byte header (`RKNN`, four zero
 bytes, u64 version, u64 payload length), payload, u64 length of the JSON, JSON. Table and slot numbers were found on the
@@ -11,6 +11,7 @@ import hashlib
 import json
 import mmap
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rkparity.model.records import InputNormalization, Model, ModelTensor, Node,
 _MAGIC = b"RKNN"
 _HEADER_NBYTES = 64
 _READABLE_VERSION = 6
+_MINI_VERSION = 4100
 _MAX_TRAILER_NBYTES = 4 * 1024 * 1024
 _MAX_NAME_LENGTH = 1024
 _MAX_EDGES = 200_000
@@ -48,6 +50,25 @@ _TRAILER_DTYPES = {
     "bool8": "bool",
     "bool": "bool",
 }
+
+
+@dataclass(frozen=True)
+class _Slots:
+    """Where the two kinds of file keep what they both have: fields of the root, then of a tensor."""
+
+    platform: int
+    compiler: int
+    framework: int
+    scale: int
+    zero_point: int
+    size: int
+    qmethod: int | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+_SLOTS = _Slots(8, 7, 9, 10, 11, 12, 6, 8, 9)
+_MINI_SLOTS = _Slots(6, 5, 7, 6, 7, 8)
 
 
 def read_model(path: Path) -> Model:
@@ -99,13 +120,33 @@ def _read(path: Path, view: memoryview) -> Model:
     for offset in range(0, size, _HASH_CHUNK):
         digest.update(view[offset : offset + _HASH_CHUNK])
     sha256 = digest.hexdigest()
-    if version != _READABLE_VERSION:
+    begin, end = _HEADER_NBYTES, payload_end
+    if version == _MINI_VERSION:
+        begin, end = _mini_graph(path, view, payload_end)
+    elif version != _READABLE_VERSION:
         return _from_trailer(path, sha256, version, trailer)
-    payload = view[_HEADER_NBYTES:payload_end]
+    payload = view[begin:end]
     try:
-        return _from_payload(path, sha256, FlatBuffer(payload, str(path)), trailer)
+        return _from_payload(path, sha256, version, FlatBuffer(payload, str(path)), trailer)
     finally:
         payload.release()
+
+
+def _mini_graph(path: Path, view: memoryview, payload_end: int) -> tuple[int, int]:
+    """Where the FlatBuffer of an RV1103/RV1106 file lies: at the payload's end, behind commands and weights.
+
+    The payload's first word is its size (the same in ten files of toolkit 2.5.0, evidence models/ and mrt232_*).
+    """
+    if payload_end < _HEADER_NBYTES + 4:
+        raise _truncated(path, _HEADER_NBYTES + 4, payload_end)
+    nbytes = int.from_bytes(view[_HEADER_NBYTES : _HEADER_NBYTES + 4], "little")
+    begin = payload_end - nbytes
+    if begin < _HEADER_NBYTES + 4 or bytes(view[begin + 4 : begin + 8]) != _MAGIC:
+        raise DataError(
+            f"{path}: its payload should end with {nbytes} bytes of model data and does not",
+            hint="copy or export the .rknn file again",
+        )
+    return begin, payload_end
 
 
 def _trailer(path: Path, text: bytes) -> dict[str, Any]:
@@ -118,13 +159,14 @@ def _trailer(path: Path, text: bytes) -> dict[str, Any]:
     return value
 
 
-def _from_payload(path: Path, sha256: str, buffer: FlatBuffer, trailer: Mapping[str, Any]) -> Model:
+def _from_payload(path: Path, sha256: str, version: int, buffer: FlatBuffer, trailer: Mapping[str, Any]) -> Model:
     root = buffer.root()
     graphs = root.tables(2)
     if not graphs:
         raise DataError(f"{path}: holds no graph")
     graph = graphs[0]
-    tensors = tuple(_tensor(path, table) for table in graph.tables(0))
+    slots = _MINI_SLOTS if version == _MINI_VERSION else _SLOTS
+    tensors = tuple(_tensor(path, table, slots) for table in graph.tables(0))
     nodes = tuple(_node(path, index, table, len(tensors)) for index, table in enumerate(graph.tables(1)))
     if sum(len(node.inputs) + len(node.outputs) for node in nodes) > _MAX_EDGES:
         raise DataError(f"{path}: its operators have more than {_MAX_EDGES} inputs and outputs")
@@ -137,10 +179,10 @@ def _from_payload(path: Path, sha256: str, buffer: FlatBuffer, trailer: Mapping[
     return Model(
         path,
         sha256,
-        _READABLE_VERSION,
-        root.text(8),
-        root.text(7),
-        root.text(9),
+        version,
+        root.text(slots.platform),
+        root.text(slots.compiler),
+        root.text(slots.framework),
         nodes,
         tensors,
         _indices(path, "inputs", graph.integers(2, "I"), len(tensors)),
@@ -151,7 +193,7 @@ def _from_payload(path: Path, sha256: str, buffer: FlatBuffer, trailer: Mapping[
     )
 
 
-def _tensor(path: Path, table: Table) -> ModelTensor:
+def _tensor(path: Path, table: Table, slots: _Slots) -> ModelTensor:
     name = table.text(5)
     if len(name) > _MAX_NAME_LENGTH:
         raise DataError(f"{path}: a tensor's name has {len(name)} characters: {name[:60]!r}...")
@@ -161,7 +203,7 @@ def _tensor(path: Path, table: Table) -> ModelTensor:
         raise DataError(f"{path}: tensor {name[:200]!r} has the shape {shape[:40]}")
     dtype = table.integer(0, "B")
     layout = table.integer(1, "B")
-    scale, zero_point = table.floats(10), table.integers(11)
+    scale, zero_point = table.floats(slots.scale), table.integers(slots.zero_point)
     return ModelTensor(
         name,
         _DTYPES.get(dtype, "opaque"),
@@ -171,10 +213,10 @@ def _tensor(path: Path, table: Table) -> ModelTensor:
         shape,
         scale,
         zero_point,
-        table.text(6),
-        table.floats(8),
-        table.floats(9),
-        table.integer(12, "I"),
+        table.text(slots.qmethod) if slots.qmethod is not None else "layer" if scale else "",
+        table.floats(slots.minimum) if slots.minimum is not None else (),
+        table.floats(slots.maximum) if slots.maximum is not None else (),
+        table.integer(slots.size, "I"),
     )
 
 
@@ -242,7 +284,7 @@ def _floats(value: object) -> tuple[float, ...]:
 
 
 def _from_trailer(path: Path, sha256: str, version: int, trailer: Mapping[str, Any]) -> Model:
-    """What the JSON alone tells, for files whose payload is in another format (RV1103/1106: `VPMN`, version 4100)."""
+    """What the JSON alone tells, for files whose payload is of a version that is not known."""
     described = {}
     for entry in _plain_list(trailer.get("norm_tensor")):
         if isinstance(entry, dict) and isinstance(entry.get("tensor_id"), int):

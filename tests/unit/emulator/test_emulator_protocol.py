@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,13 +88,13 @@ def test_description_names_every_dumped_tensor(classifier: Model) -> None:
     ]
 
 
-def test_small_chips_are_refused() -> None:
-    model = read_model(MODELS / "b25_c3w30_int8_rv1106.rknn")
+def test_files_without_an_operator_list_are_refused() -> None:
+    model = replace(read_model(MODELS / "b25_c3w30_int8_rv1106.rknn"), nodes=())
     with pytest.raises(
         DataError, match=r"b25_c3w30_int8_rv1106\.rknn: the file's payload has no operator list"
     ) as caught:
         check_emulated(model)
-    assert "RV1103/RV1106 models are not emulated" in caught.value.hint
+    assert "build the model again" in caught.value.hint
 
 
 def test_channel_values() -> None:

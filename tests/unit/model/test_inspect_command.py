@@ -59,9 +59,9 @@ def test_json_holds_the_nodes_the_dumps_and_the_normalisation(capsys: pytest.Cap
 def test_a_model_of_the_mini_runtime_shows_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(MODELS / "b25_c3w30_int8_rv1106.rknn")]) == 0
     out = capsys.readouterr().out
-    assert "b25_c3w30_int8_rv1106.rknn: rv1106\n" in out
-    assert "  input  0  x  int8 1x3x9x30\n" in out
-    assert "  warning: " in out
+    assert "b25_c3w30_int8_rv1106.rknn: rv1106, quantised\n" in out
+    assert "OutputOperator  y       int8  1x5x9x30  0.0636600107           9\n" in out
+    assert "  warning: " not in out
 
 
 def test_damage_and_other_files_have_their_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from alignment_data import CASES, DATA, load_case
+from rkparity.errors import DataError
 from rkparity.model import TensorKind, read_model
 from rkparity.runs.dump_names import parse_dump_name, sanitize
 
@@ -111,15 +112,36 @@ def test_scales_agree_with_the_toolkits_own_quantisation_file(name: str) -> None
     assert compared >= 7
 
 
-def test_a_file_of_the_mini_runtime_gives_its_inputs_and_outputs() -> None:
+def test_a_file_of_the_mini_runtime_gives_its_operators_and_scales() -> None:
     model = read_model(MODELS / "b25_c3w30_int8_rv1106.rknn")
-    assert (model.file_version, model.platform, model.compiler_version) == (4100, "rv1106", "2.5.0")
-    assert model.nodes == ()
-    assert model.expected_dumps() == ()
+    assert (model.file_version, model.platform, model.warnings) == (4100, "rv1106", ())
+    assert model.compiler_version.startswith("2.5.0(compiler version")
+    # The names of evidence mrt232_zc_u8's dumps, the attributes of mrt232_*: q.
+    assert [dump.stem for dump in model.expected_dumps()] == [
+        "000_InputOperator_x_shape_1_3_9_30",
+        "001_Conv_y_shape_1_5_9_30",
+        "002_OutputOperator_y_shape_1_5_9_30",
+    ]
     (given,) = model.input_tensors
-    assert (given.name, given.dtype, given.shape) == ("x", "int8", (1, 3, 9, 30))
-    assert [(tensor.name, tensor.shape) for tensor in model.output_tensors] == [("y", (1, 5, 9, 30))]
-    assert "file version 4100" in model.warnings[0]
+    assert (given.name, given.dtype, given.shape, given.zero_point) == ("x", "int8", (1, 3, 9, 30), (-4,))
+    assert given.scale == pytest.approx((0.0572583526,), rel=1e-7)
+    (answer,) = model.output_tensors
+    assert (answer.name, answer.shape, answer.native_dims, answer.zero_point) == (
+        "y",
+        (1, 5, 9, 30),
+        (1, 1, 9, 30, 16),
+        (9,),
+    )
+    assert [(item.name, item.mean, item.std) for item in model.normalization] == [("x", (0.0,), (1.0,))]
+
+
+def test_a_damaged_file_of_the_mini_runtime_is_refused(tmp_path: Path) -> None:
+    data = bytearray((MODELS / "b25_c3w30_int8_rv1106.rknn").read_bytes())
+    data[64:68] = (1 << 31).to_bytes(4, "little")
+    path = tmp_path / "damaged.rknn"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="its payload should end with 2147483648 bytes of model data"):
+        read_model(path)
 
 
 def test_several_inputs_come_in_the_order_of_the_api() -> None:
