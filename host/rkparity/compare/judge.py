@@ -14,6 +14,7 @@ from rkparity.compare.verdict import Verdict
 _FEW_ELEMENTS = 16
 _FLOAT16_MANTISSA_BITS = 10
 _FLOAT16_SMALLEST_EXPONENT = -14
+_FLOAT16_SMALLEST_STEP = 2.0**-24
 _SUBNORMAL_STEPS = 4
 _SEVERITY = {Verdict.PASS: 0, Verdict.WARN: 1, Verdict.FAIL: 2}
 
@@ -239,11 +240,11 @@ def _add(remarks: list[_Remark], verdict: Verdict, text: str) -> None:
 
 
 def _below_float16(stats: PairStatistics) -> bool:
-    """Whether no element differs by more than a few of float16's smallest steps, 2^-24, where its relative precision ends.
+    """Whether no element differs by more than a few of float16's smallest steps, where its relative precision ends.
 
     A sigmoid far from its threshold gives values about 1e-7: one step of float16 is half of such a value.
     """
-    return stats.max_abs_error <= _SUBNORMAL_STEPS * _float16_step(0.0)
+    return stats.max_abs_error <= _SUBNORMAL_STEPS * _FLOAT16_SMALLEST_STEP
 
 
 def _float16_step(value: float) -> float:
