@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Any
 from rkparity.errors import DataError
 
 if TYPE_CHECKING:
+    from io import FileIO
+
     from numpy.typing import NDArray
 
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER_NBYTES = 64 * 1024
+# NumPy and librknnrt pad a header of up to seven dimensions to 128 bytes.
+_USUAL_HEADER_NBYTES = 512
 _MAX_DIMS = 32
 # Plain numbers only: one kind letter, one size. Objects, strings, records and dates are not tensors.
 # The header as NumPy and librknnrt write it; anything else goes the slow way, to the same checks.
@@ -60,11 +64,20 @@ def read_npy_header(path: Path) -> NpyHeader:
     Raises DataError when the file is no npy, holds objects, is truncated or has bytes left over.
     """
     try:
-        with path.open("rb") as file:
-            header = _parse_header(file.read(_MAX_HEADER_NBYTES), str(path))
-            size = os.fstat(file.fileno()).st_size
+        with path.open("rb", buffering=0) as file:
+            return header_of(file, path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def header_of(file: FileIO, path: Path) -> NpyHeader:
+    """As `read_npy_header`, of a file that is open at its beginning; may raise OSError."""
+    start = file.read(_USUAL_HEADER_NBYTES) or b""
+    prefix_nbytes, length = _lengths(start, path)
+    if prefix_nbytes + length > len(start):
+        start += file.read(min(prefix_nbytes + length, _MAX_HEADER_NBYTES) - len(start)) or b""
+    header = _parse_header(start, prefix_nbytes, length, path)
+    size = os.fstat(file.fileno()).st_size
     expected = header.data_offset + header.nbytes
     if size != expected:
         what = "truncated" if size < expected else "longer than its header says"
@@ -101,22 +114,25 @@ def write_npy(path: Path, array: NDArray[Any]) -> None:
     temporary.replace(path)
 
 
-def _parse_header(start: bytes, source: str) -> NpyHeader:
+def _lengths(start: bytes, source: Path) -> tuple[int, int]:
+    """Bytes before the header's text, and of it."""
     if start[:6] != _MAGIC or len(start) < 10:
         raise DataError(f"{source}: is not an npy file (it begins with {start[:6]!r})")
     major = start[6]
     if major == 1:
-        prefix_nbytes, length = 10, int.from_bytes(start[8:10], "little")
-    elif major in (2, 3) and len(start) >= 12:
-        prefix_nbytes, length = 12, int.from_bytes(start[8:12], "little")
-    else:
-        raise DataError(f"{source}: npy version {major} is not known")
+        return 10, int.from_bytes(start[8:10], "little")
+    if major in (2, 3) and len(start) >= 12:
+        return 12, int.from_bytes(start[8:12], "little")
+    raise DataError(f"{source}: npy version {major} is not known")
+
+
+def _parse_header(start: bytes, prefix_nbytes: int, length: int, source: Path) -> NpyHeader:
     text = start[prefix_nbytes : prefix_nbytes + length]
     if len(text) < length:
         raise DataError(f"{source}: npy header of {length} bytes is cut off or too long")
     usual = _USUAL.fullmatch(text)
     if usual is not None:
-        sizes = tuple(int(size) for size in usual["shape"].split(b",") if size.strip())
+        sizes = tuple(map(int, usual["shape"].rstrip(b", ").split(b","))) if usual["shape"] else ()
         descr = usual["descr"].decode("latin-1")
         return _checked(descr, usual["order"] == b"True", sizes, prefix_nbytes + length, source)
     try:
@@ -128,7 +144,7 @@ def _parse_header(start: bytes, source: str) -> NpyHeader:
     return _checked(fields["descr"], fields["fortran_order"], fields["shape"], prefix_nbytes + length, source)
 
 
-def _checked(descr: object, fortran_order: object, shape: object, data_offset: int, source: str) -> NpyHeader:
+def _checked(descr: object, fortran_order: object, shape: object, data_offset: int, source: Path) -> NpyHeader:
     if not isinstance(descr, str) or not _DESCR.fullmatch(descr):
         raise DataError(f"{source}: dtype {descr!r} is not a plain number type")
     if not isinstance(fortran_order, bool):

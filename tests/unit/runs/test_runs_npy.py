@@ -98,3 +98,27 @@ def test_no_bytes_crash_the_reader(tmp_path_factory: pytest.TempPathFactory, con
 def test_a_missing_file_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         open_npy(tmp_path / "none.npy")
+
+
+def test_a_header_of_more_than_the_usual_length_is_read(tmp_path: Path) -> None:
+    values = np.arange(3, dtype=np.float32).tobytes()
+    text = "{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}"
+    for length in (500, 512, 513, 60_000):
+        (tmp_path / "long.npy").write_bytes(npy(text.ljust(length), values))
+        assert open_npy(tmp_path / "long.npy").tolist() == [0.0, 1.0, 2.0]
+        assert read_npy_header(tmp_path / "long.npy").data_offset == 11 + length
+    (tmp_path / "long.npy").write_bytes(npy(text.ljust(513), values)[:520])
+    with pytest.raises(DataError, match="npy header of 514 bytes is cut off"):
+        open_npy(tmp_path / "long.npy")
+    long = text.ljust(100_000).encode()
+    (tmp_path / "long.npy").write_bytes(b"\x93NUMPY\x02\x00" + len(long).to_bytes(4, "little") + long + values)
+    with pytest.raises(DataError, match="npy header of 100000 bytes is cut off or too long"):
+        open_npy(tmp_path / "long.npy")
+
+
+def test_scalars_and_one_dimension_are_read(tmp_path: Path) -> None:
+    for shape, said in (((), "()"), ((4,), "(4,)"), ((4,), "(4)"), ((2, 2), "(2, 2)"), ((2, 2), "(2,2,)")):
+        size = 4 if shape else 1
+        header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {said}, }}"
+        (tmp_path / "a.npy").write_bytes(npy(header, bytes(4 * size)))
+        assert read_npy_header(tmp_path / "a.npy").shape == shape
