@@ -7,7 +7,6 @@
 #include "emulator/export.h"
 #include "emulator/log.h"
 
-#define LAST_COMMAND 17
 #define STATIC_MODEL "query %s error, rknn model is static shape type, please export rknn with dynamic_shapes"
 
 typedef struct command_rule {
@@ -60,7 +59,7 @@ static int refuse_dynamic(emu_context *context, rkabi_query command) {
     if (command == RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR || command == RKABI_QUERY_CURRENT_NATIVE_OUTPUT_ATTR) {
         what = command == RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR ? "RKNN_QUERY_CURRENT_NATIVE_INPUT_ATTR"
                                                                 : "RKNN_QUERY_CURRENT_NATIVE_OUTPUT_ATTR";
-        if (command == RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR)
+        if (command == RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR) /* the output's has only the second line */
             emu_log(context->level, 'E', STATIC_MODEL, what);
         emu_log(context->level, 'E', "query %s error, please call rknn_set_input_shape first", what);
         return RKABI_ERR_CTX_INVALID;
@@ -81,8 +80,9 @@ static void fill_memory(const emu_context *context, rkabi_mem_size *memory) {
 
 static int query(emu_context *context, rkabi_query command, void *info, uint32_t size) {
     int level = context->level;
-    if ((unsigned)command > LAST_COMMAND) {
-        emu_log(level, 'E', "rknn_query, cmd = %d is not in [0, %d]!", (int)command, LAST_COMMAND);
+    if ((unsigned)command > (unsigned)context->version->last_query) {
+        emu_log(level, 'E', "rknn_query, cmd = %d is not in [0, %d]!", (int)command,
+                context->version->last_query);
         return RKABI_ERR_PARAM_INVALID;
     }
     if (info == NULL) {
@@ -122,7 +122,7 @@ static int query(emu_context *context, rkabi_query command, void *info, uint32_t
     case RKABI_QUERY_SDK_VERSION: {
         rkabi_sdk_version *version = info;
         memset(version, 0, sizeof *version);
-        snprintf(version->api_version, sizeof version->api_version, "%s", EMU_RUNTIME_VERSION);
+        snprintf(version->api_version, sizeof version->api_version, "%s " EMU_BUILD_NAME, context->version->number);
         snprintf(version->drv_version, sizeof version->drv_version, "%s", EMU_DRIVER_VERSION);
         return RKABI_OK;
     }

@@ -93,6 +93,22 @@ static int check_file(int level, const uint8_t *bytes, size_t nbytes) {
     return status;
 }
 
+/* What is printed about a model. The labels stand one field too early from "toolkit version" on, in both versions recorded
+   (evidence 160_*, 152_*). `compiler` is "2.5.0(compiler version: ...)". */
+static void note_model(const emu_context *context) {
+    const emu_model *model = context->model;
+    const emu_version *version = context->version;
+    char toolkit[32];
+    snprintf(toolkit, sizeof toolkit, "%.*s", (int)strcspn(model->compiler, "( "), model->compiler);
+    emu_log(context->level, 'I',
+            "RKNN Model Information%s version: %u, toolkit version: (null), target: %s, target platform: RKNPU v2, framework "
+            "name: %s, framework layout: %s, model inference type: NCHW",
+            version->punctuation, model->file_version, model->compiler, model->platform, model->framework);
+    if (strcmp(toolkit, version->number) != 0)
+        emu_log(context->level, 'W', "RKNN Model version: %s not match with rknn runtime version: %s", toolkit,
+                version->number);
+}
+
 static int open_model(emu_context *context) {
     int level = context->level;
     char why[512];
@@ -110,14 +126,7 @@ static int open_model(emu_context *context) {
     }
     const emu_model *model = context->model;
     emu_log(level, 'I', "rkparity emulated runtime: the layers' values come from %s", model->simulator);
-    /* 1.6.0 prints the fields of a 2.x model one place too late (evidence 160_*). */
-    emu_log(level, 'I',
-            "RKNN Model Information, version: %u, toolkit version: (null), target: %s, target platform: RKNPU v2, framework "
-            "name: %s, framework layout: %s, model inference type: NCHW",
-            model->file_version, model->compiler, model->platform, model->framework);
-    int major = 0, minor = 0, patch = 0;
-    if (sscanf(model->compiler, "%d.%d.%d", &major, &minor, &patch) == 3 && (major > 1 || (major == 1 && minor > 6)))
-        emu_log(level, 'W', "RKNN Model version: %d.%d.%d not match with rknn runtime version: 1.6.0", major, minor, patch);
+    note_model(context);
     context->chip = emu_chip_of_platform(model->platform);
     if (!make_state(context))
         return RKABI_ERR_MALLOC_FAIL;
@@ -136,8 +145,15 @@ __attribute__((constructor)) static void note_level(void) {
 
 int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_context *handle) {
     int level = emu_log_level_from_environment();
-    emu_log(level_at_load, 'I', "RKNN Runtime Information, librknnrt version: " EMU_RUNTIME_VERSION);
-    emu_log(level, 'I', "RKNN Driver Information, version: " EMU_DRIVER_VERSION);
+    const emu_version *version = emu_version_from_environment();
+    if (version == NULL) {
+        emu_log(level, 'E', "rkparity emulated runtime: RKPARITY_EMULATOR_VERSION is %s; it can be " EMU_VERSION_CHOICES,
+                getenv("RKPARITY_EMULATOR_VERSION"));
+        return RKABI_ERR_FAIL;
+    }
+    emu_log(level_at_load, 'I', "RKNN Runtime Information%s %s version: %s " EMU_BUILD_NAME, version->punctuation,
+            version->library, version->number);
+    emu_log(level, 'I', "RKNN Driver Information%s version: " EMU_DRIVER_VERSION, version->punctuation);
     int status = check_file(level, bytes, nbytes);
     if (status != RKABI_OK)
         return status;
@@ -148,6 +164,7 @@ int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_c
     context->users = 1;
     context->connection = -1;
     context->level = level;
+    context->version = version;
     context->flags = flags;
     context->model_bytes = malloc(nbytes);
     if (context->model_bytes == NULL) {

@@ -6,6 +6,7 @@
 
 #include "emulator/layout.h"
 #include "emulator/model.h"
+#include "emulator/version.h"
 
 /* A memory given by rknn_set_io_mem for one input or output. */
 typedef struct emu_binding {
@@ -29,6 +30,7 @@ typedef struct emu_context {
     pthread_mutex_t lock;
     unsigned users; /* calls at work on it, and the table; guarded by the table's mutex */
     int level;      /* RKNN_LOG_LEVEL at rknn_init: kept per context (evidence 160_setenv_*) */
+    const emu_version *version;
     uint32_t flags;
     int connection;
     uint8_t *model_bytes; /* for rknn_dup_context */
@@ -49,7 +51,8 @@ void emu_context_release(emu_context *context);
 /* Removes the handle; the context goes when the last call on it has ended. */
 int emu_context_destroy(rkabi_context handle);
 
-#define EMU_RUNTIME_VERSION "1.6.0 (rkparity emulated runtime)"
+/* Behind the version's number, where the real library has its build's name. */
+#define EMU_BUILD_NAME "(rkparity emulated runtime)"
 #define EMU_DRIVER_VERSION "0.9.8 (rkparity emulated driver)"
 
 #endif

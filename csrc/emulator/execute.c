@@ -95,7 +95,8 @@ static int walk_nodes(emu_context *context, bool dumping, uint8_t **inputs, emu_
         const emu_node *at = &model->nodes[node];
         if (at->role == EMU_ROLE_INPUT && dumping) {
             const emu_tensor *tensor = &model->tensors[model->inputs[at->io_index].tensor];
-            bool raw = context->inputs[at->io_index].raw_uint8;
+            const emu_input_state *input = &context->inputs[at->io_index];
+            bool raw = input->raw_uint8;
             emu_dump(context, node, tensor, raw ? RKABI_TYPE_UINT8 : tensor->type, inputs[at->io_index]);
         } else if (at->role == EMU_ROLE_OUTPUT) {
             const emu_tensor *tensor = &model->tensors[model->outputs[at->io_index]];

@@ -165,12 +165,27 @@ static bool refuses_type(emu_context *context, const emu_tensor *tensor, rkabi_t
     return true;
 }
 
+/* A layout the CPU cannot normalise: nothing is set, and the call succeeds. 1.5.2 prints a number of its own for the layout:
+   2 for NCHW (evidence 152_gen_u8_nchw_pt0), 0 for UNDEFINED (evidence 152_b25_d2_i8_int8). */
+static int refuse_layout(const emu_context *context, uint32_t index, rkabi_fmt fmt) {
+    int level = context->level;
+    emu_log(level, 'D', "normalize target: CPU");
+    if (context->version->nchw_crashes)
+        emu_log(level, 'E', "Meet unsupported src layout for normalize: %s, only support NHWC src layout!", layout_name(fmt));
+    else
+        emu_log(level, 'E', "Meet unsupported src layout for normalize: %d", fmt == RKABI_FMT_NCHW ? 2 : 0);
+    emu_log(level, 'E', "rknn_inputs_set, normalize error(-1) index=%u", index);
+    return RKABI_OK;
+}
+
 int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input) {
     const emu_tensor *tensor = &context->model->tensors[context->model->inputs[index].tensor];
     emu_input_state *state = &context->inputs[index];
     int level = context->level;
     size_t nbytes = emu_type_nbytes(input->type);
     if (nbytes == 0) {
+        if (context->version->names_unknown_type && (unsigned)input->type >= RKABI_TYPE_COUNT) /* evidence 152_err_type_99 */
+            emu_log(level, 'W', "convert_type: unknown type: %d", (int)input->type);
         emu_log(level, 'W', "Unknow dtype to get bytes: 0");
         emu_log(level, 'E', "rknn_inputs_set, param input size(%u) < model input size(-%zu)", input->size, tensor->n_elems);
         return RKABI_ERR_PARAM_INVALID;
@@ -201,22 +216,20 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
             emu_log(level, 'E', "rknn_inputs_set, when input channel is 1\003\004, not support NC1HWC2 layout!");
             return RKABI_OK;
         }
-        if (input->fmt == RKABI_FMT_NCHW) {
+        if (input->fmt == RKABI_FMT_NCHW && context->version->nchw_crashes) {
             emu_log(level, 'D', "normalize target: CPU");
             return emu_would_crash(context, "rknn_inputs_set", "fmt NCHW on a 4-D input (evidence 160_gen_u8_nchw_pt0); use NHWC");
         }
-        if (input->fmt == RKABI_FMT_UNDEFINED || input->fmt == RKABI_FMT_NC1HWC2) {
-            emu_log(level, 'D', "normalize target: CPU");
-            emu_log(level, 'E', "Meet unsupported src layout for normalize: %s, only support NHWC src layout!",
-                    layout_name(input->fmt));
-            emu_log(level, 'E', "rknn_inputs_set, normalize error(-1) index=%u", index);
-            return RKABI_OK;
-        }
+        if (input->fmt == RKABI_FMT_NCHW || input->fmt == RKABI_FMT_UNDEFINED || input->fmt == RKABI_FMT_NC1HWC2)
+            return refuse_layout(context, index, input->fmt);
         if (input->fmt != RKABI_FMT_NHWC) {
             emu_log(level, 'E', "rknn_inputs_set, meet unsupported layout(%d)!", (int)input->fmt);
             return emu_would_crash(context, "rknn_inputs_set", "an unknown fmt on a 4-D input (evidence 160_err_fmt_99)");
         }
     }
+    if (!emu_tensor_is_4d(tensor) && input->type == RKABI_TYPE_INT8 && tensor->type == RKABI_TYPE_INT8 &&
+        !context->version->quantizes_flat_int8)
+        return refuse_layout(context, index, RKABI_FMT_UNDEFINED);
     choose_mode(context, index, input->type, false);
     if (!state->raw_uint8)
         emu_log(level, 'D', "normalize target: CPU");
