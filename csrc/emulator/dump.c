@@ -9,6 +9,8 @@
 #include "emulator/output.h"
 
 #define LEVEL_DUMPS 5
+#define MAX_PATH_NBYTES 4096
+#define LINE_NBYTES 16u
 
 bool emu_dump_wanted(const emu_context *context) {
     return context->level >= LEVEL_DUMPS;
@@ -59,35 +61,81 @@ static size_t make_header(char *text, size_t size, const emu_tensor *tensor, con
     return total;
 }
 
-static void write_file(const emu_context *context, uint32_t node, const emu_tensor *tensor, rkabi_type type,
-                       const void *values) {
+/* `DIR/INDEX_OPTYPE_TENSOR_shape_D0_D1..`; false when it does not fit. */
+static bool make_path(const emu_context *context, uint32_t node, const emu_tensor *tensor, char *path, size_t size) {
     const char *folder = getenv("RKNN_DUMP_DIR");
     char name[RKABI_MAX_NAME_LEN + 1];
     snprintf(name, sizeof name, "%s", tensor->name);
     for (char *c = name; *c != '\0'; c++)
         if (strchr("/:.;", *c) != NULL)
             *c = '_';
-    char path[4096];
-    kind as = kind_of(type);
-    int at = snprintf(path, sizeof path, "%s/%03u_%s_%s_shape", folder != NULL ? folder : "dumps", node,
+    int at = snprintf(path, size, "%s/%03u_%s_%s_shape", folder != NULL ? folder : "dumps", node,
                       context->model->nodes[node].op_type, name);
-    for (uint32_t i = 0; i < tensor->n_dims && at > 0 && (size_t)at < sizeof path; i++)
-        at += snprintf(path + at, sizeof path - (size_t)at, "_%u", tensor->dims[i]);
-    if (at > 0 && (size_t)at < sizeof path)
-        at += snprintf(path + at, sizeof path - (size_t)at, "_%s.npy", as.suffix);
-    emu_log(context->level, 'D', "dump npy tensor to: %s", path);
-    FILE *file = at > 0 && (size_t)at < sizeof path ? fopen(path, "wb") : NULL;
-    if (file == NULL) {
+    for (uint32_t i = 0; i < tensor->n_dims && at > 0 && (size_t)at < size; i++)
+        at += snprintf(path + at, size - (size_t)at, "_%u", tensor->dims[i]);
+    return at > 0 && (size_t)at < size;
+}
+
+static FILE *open_dump(const emu_context *context, const char *what, const char *path) {
+    emu_log(context->level, 'D', "dump %s tensor to: %s", what, path);
+    FILE *file = fopen(path, "wb");
+    if (file == NULL)
         emu_log(context->level, 'E', "failed open dump path: %s", path);
+    return file;
+}
+
+static void close_dump(const emu_context *context, FILE *file, const char *path, bool whole) {
+    whole = fclose(file) == 0 && whole;
+    if (!whole)
+        emu_log(context->level, 'E', "rkparity emulated runtime: the dump is cut short (disk full?): %s", path);
+}
+
+static void write_file(const emu_context *context, uint32_t node, const emu_tensor *tensor, rkabi_type type,
+                       const void *values) {
+    char base[MAX_PATH_NBYTES], path[MAX_PATH_NBYTES + 32];
+    kind as = kind_of(type);
+    if (!make_path(context, node, tensor, base, sizeof base))
         return;
-    }
+    snprintf(path, sizeof path, "%s_%s.npy", base, as.suffix);
+    FILE *file = open_dump(context, "npy", path);
+    if (file == NULL)
+        return;
     char header[512];
     size_t header_nbytes = make_header(header, sizeof header, tensor, as.descr);
     bool whole = fwrite(header, 1, header_nbytes, file) == header_nbytes &&
                  fwrite(values, emu_type_nbytes(type), tensor->n_elems, file) == tensor->n_elems;
-    whole = fclose(file) == 0 && whole;
-    if (!whole)
-        emu_log(context->level, 'E', "rkparity emulated runtime: the dump is cut short (disk full?): %s", path);
+    close_dump(context, file, path, whole);
+}
+
+/* The native memory as text: lines of 16 bytes, each one number, so the last byte first (evidence 160_dumptxt_1). */
+static void write_text(const emu_context *context, uint32_t node, const emu_tensor *tensor, const emu_layout *native,
+                       rkabi_type type, const uint8_t *values) {
+    char base[MAX_PATH_NBYTES], path[MAX_PATH_NBYTES + 128];
+    size_t nbytes = emu_type_nbytes(type);
+    size_t total = (native->slots * nbytes + LINE_NBYTES - 1) / LINE_NBYTES * LINE_NBYTES;
+    bool image = native->arrangement == EMU_NHWC;
+    if (!make_path(context, node, tensor, base, sizeof base))
+        return;
+    snprintf(path, sizeof path, "%s_to_%u_%u_%u_%u_%u_sa%u_%s.tensor", base, native->n, image ? 1 : native->c1, native->h,
+             native->w, image ? native->c : native->c2, image ? 1 : EMU_SURFACE_ALIGNMENT, kind_of(type).suffix);
+    uint8_t *memory = calloc(total, 1);
+    FILE *file = memory != NULL ? open_dump(context, "txt", path) : NULL;
+    if (file == NULL) {
+        free(memory);
+        return;
+    }
+    emu_layout logical = emu_layout_plain(tensor, EMU_NCHW, 0);
+    emu_layout_copy(&logical, values, native, memory, total, nbytes);
+    bool whole = true;
+    for (size_t line = 0; line < total && whole; line += LINE_NBYTES) {
+        char text[2 * LINE_NBYTES + 2];
+        for (size_t i = 0; i < LINE_NBYTES; i++)
+            snprintf(text + 2 * i, 3, "%02x", memory[line + LINE_NBYTES - 1 - i]);
+        text[2 * LINE_NBYTES] = '\n';
+        whole = fwrite(text, 1, sizeof text - 1, file) == sizeof text - 1;
+    }
+    close_dump(context, file, path, whole);
+    free(memory);
 }
 
 static void write_float(const emu_context *context, uint32_t node, const emu_tensor *tensor, rkabi_type held,
@@ -106,16 +154,12 @@ static void write_float(const emu_context *context, uint32_t node, const emu_ten
     free(numbers);
 }
 
-/* Dequantised values back in the tensor's own type; they lie on its grid, so this loses nothing. */
-static void write_requantized(const emu_context *context, uint32_t node, const emu_tensor *tensor, const uint8_t *values) {
+/* Dequantised values back in the tensor's own type; they lie on its grid, so this loses nothing. NULL: no such type. The
+   caller frees it. */
+static uint8_t *requantized(const emu_tensor *tensor, const uint8_t *values) {
     size_t nbytes = emu_type_nbytes(tensor->type);
-    uint8_t *raw = malloc(tensor->n_elems * (nbytes > 0 ? nbytes : 1));
-    if (raw == NULL || nbytes == 0) {
-        emu_log(context->level, 'E', "rkparity emulated runtime: no raw dump of %s", tensor->name);
-        free(raw);
-        return;
-    }
-    for (size_t i = 0; i < tensor->n_elems; i++) {
+    uint8_t *raw = nbytes > 0 ? malloc(tensor->n_elems * nbytes) : NULL;
+    for (size_t i = 0; raw != NULL && i < tensor->n_elems; i++) {
         float value = emu_load_float(values, RKABI_TYPE_FLOAT32, i);
         uint16_t half = emu_half_from_float(value);
         int64_t integer = (int64_t)value;
@@ -128,25 +172,41 @@ static void write_requantized(const emu_context *context, uint32_t node, const e
                                                                  : (const void *)&quantized;
         memcpy(raw + i * nbytes, bytes, nbytes);
     }
-    write_file(context, node, tensor, tensor->type, raw);
-    free(raw);
+    return raw;
+}
+
+static long number_from_environment(const char *name) {
+    const char *text = getenv(name);
+    return text != NULL ? strtol(text, NULL, 10) : 0;
 }
 
 void emu_dump(const emu_context *context, uint32_t node, const emu_tensor *tensor, rkabi_type held, const uint8_t *values) {
-    const char *choice = getenv("RKNN_DUMP_QUANT");
-    long quant = choice != NULL ? strtol(choice, NULL, 10) : 0;
-    if (held == RKABI_TYPE_UINT8 || held == RKABI_TYPE_INT64) {
-        write_file(context, node, tensor, held, values);
-        if (quant == 2) /* once as itself and once as the raw type, which is the same file (evidence 160_dumpquant_2) */
-            write_file(context, node, tensor, held, values);
-        return;
+    long quant = number_from_environment("RKNN_DUMP_QUANT");
+    bool text = number_from_environment("RKNN_DUMP_TXT_TENSOR") == 1 && emu_tensor_is_4d(tensor);
+    /* Pixels and int64 are never dequantised; with RKNN_DUMP_QUANT=2 they are written twice under one name (evidence
+       160_dumpquant_2). */
+    bool as_held = held == RKABI_TYPE_UINT8 || held == RKABI_TYPE_INT64;
+    bool raw_wanted = quant == 1 || quant == 2;
+    uint8_t *made = NULL;
+    const uint8_t *raw = values;
+    if (!as_held && held != tensor->type && (raw_wanted || text)) {
+        raw = made = requantized(tensor, values);
+        if (raw == NULL)
+            emu_log(context->level, 'E', "rkparity emulated runtime: no raw dump of %s", tensor->name);
     }
-    if (quant != 1)
-        write_float(context, node, tensor, held, values);
-    if (quant == 1 || quant == 2) {
-        if (held == tensor->type)
+    rkabi_type raw_type = as_held ? held : tensor->type;
+    if (quant != 1) {
+        if (as_held)
             write_file(context, node, tensor, held, values);
         else
-            write_requantized(context, node, tensor, values);
+            write_float(context, node, tensor, held, values);
     }
+    if (raw_wanted && raw != NULL)
+        write_file(context, node, tensor, raw_type, raw);
+    if (text && raw != NULL) {
+        bool image = context->model->nodes[node].role == EMU_ROLE_INPUT;
+        emu_layout native = image ? emu_layout_of_input(tensor, context->chip) : emu_layout_of_surface(tensor, context->chip);
+        write_text(context, node, tensor, &native, raw_type, raw);
+    }
+    free(made);
 }

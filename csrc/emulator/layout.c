@@ -66,7 +66,14 @@ emu_layout emu_layout_of_native_output(const emu_tensor *tensor) {
         (uint64_t)native[1] * native[4] > (1u << 24))
         return emu_layout_plain(tensor, EMU_FLAT, 0);
     /* A surface of 270 pixels is stored as 1 x 272 (evidence 160_b25_c3w30_u8_int8), of 64 as it is: padded to 4. */
-    return grouped(tensor, native[1], native[4], round_up(native[2] * native[3], 4));
+    return grouped(tensor, native[1], native[4], round_up(native[2] * native[3], EMU_SURFACE_ALIGNMENT));
+}
+
+emu_layout emu_layout_of_surface(const emu_tensor *tensor, emu_chip chip) {
+    if (!emu_tensor_is_4d(tensor))
+        return emu_layout_plain(tensor, EMU_FLAT, 0);
+    uint32_t c2 = emu_chip_c2(chip, tensor->type);
+    return grouped(tensor, (tensor->dims[1] + c2 - 1) / c2, c2, round_up(tensor->dims[2] * tensor->dims[3], EMU_SURFACE_ALIGNMENT));
 }
 
 size_t emu_layout_slot(const emu_layout *layout, uint32_t n, uint32_t c, uint32_t h, uint32_t w) {
