@@ -24,6 +24,9 @@ static int set_inputs(emu_context *context, uint32_t n_inputs, const rkabi_input
         if (status != RKABI_OK)
             return status;
     }
+    /* From here on outputs go to rknn_outputs_get, not to memories bound before (evidence 160_zc_mix_inputs_set). */
+    for (uint32_t i = 0; i < context->model->n_outputs && n_inputs > 0; i++)
+        context->outputs[i].binding.mem = NULL;
     return RKABI_OK;
 }
 
@@ -56,6 +59,31 @@ EMU_EXPORT int rknn_wait(rkabi_context ctx, rkabi_run_extend *extend) {
     return RKABI_OK;
 }
 
+/* Fills outputs[slot] with output `slot` of the model. */
+static int fill_output(const emu_context *context, uint32_t slot, rkabi_output *output) {
+    const emu_tensor *tensor = &context->model->tensors[context->model->outputs[slot]];
+    bool want_float = output->want_float != 0;
+    size_t nbytes = emu_output_nbytes(tensor, want_float);
+    if (output->is_prealloc) {
+        if (output->size < nbytes || output->buf == NULL) {
+            emu_log(context->level, 'E', "output[%u] buf size error, size = %u, expected size = %zu if want_float = %d", slot,
+                    output->buf != NULL ? output->size : 0, nbytes, want_float);
+            return RKABI_OK;
+        }
+    } else {
+        output->buf = malloc(nbytes);
+        if (output->buf == NULL)
+            return RKABI_ERR_MALLOC_FAIL;
+        output->size = (uint32_t)nbytes;
+    }
+    /* The size expected is that of the NPU's buffer, whole blocks of 64 bytes (evidence 160_c25_multi_input_int8, _fp16). */
+    if (!want_float && !emu_tensor_is_4d(tensor) && nbytes % 64 != 0)
+        emu_log(context->level, 'W', "Get rknn_outputs[%u] size = %zu, but expect size = %zu", slot, nbytes,
+                (nbytes + 63) / 64 * 64);
+    emu_output_write(context, slot, want_float, output->buf);
+    return RKABI_OK;
+}
+
 static int get_outputs(emu_context *context, uint32_t n_outputs, rkabi_output *outputs) {
     uint32_t expected = context->model->n_outputs;
     int level = context->level;
@@ -76,26 +104,24 @@ static int get_outputs(emu_context *context, uint32_t n_outputs, rkabi_output *o
             emu_log(level, 'W', "rknn_outputs_get, param output[%u].index(%u) is recommended to be equal to %u", i,
                     outputs[i].index, i);
     }
-    for (uint32_t i = 0; i < n_outputs; i++) {
-        rkabi_output *output = &outputs[i];
-        const emu_tensor *tensor = &context->model->tensors[context->model->outputs[i]];
-        bool want_float = output->want_float != 0;
-        size_t nbytes = emu_output_nbytes(tensor, want_float);
-        if (output->is_prealloc) {
-            if (output->size < nbytes || output->buf == NULL) {
-                emu_log(level, 'E', "output[%u] buf size error, size = %u, expected size = %zu if want_float = %d", i,
-                        output->buf != NULL ? output->size : 0, nbytes, want_float);
-                continue;
-            }
-        } else {
-            output->buf = malloc(nbytes);
-            if (output->buf == NULL)
-                return RKABI_ERR_MALLOC_FAIL;
-            output->size = (uint32_t)nbytes;
+    /* Output k goes into outputs[k] for every k that some outputs[i].index names: so the indices seem ignored when they are a
+       permutation, and a single outputs[0] with index 1 stays empty (evidence 160_out_multi_swapped, 160_out_multi_one). */
+    bool *done = calloc(expected, sizeof *done);
+    if (done == NULL)
+        return RKABI_ERR_MALLOC_FAIL;
+    int status = RKABI_OK;
+    for (uint32_t i = 0; i < n_outputs && status == RKABI_OK; i++) {
+        uint32_t slot = outputs[i].index;
+        if (slot >= n_outputs)
+            emu_log(level, 'W', "rkparity emulated runtime: output %u belongs into outputs[%u], of which there are %u: the real "
+                    "library writes past their end", slot, slot, n_outputs);
+        else if (!done[slot]) {
+            done[slot] = true;
+            status = fill_output(context, slot, &outputs[slot]);
         }
-        emu_output_write(context, i, want_float, output->buf);
     }
-    return RKABI_OK;
+    free(done);
+    return status;
 }
 
 EMU_EXPORT int rknn_outputs_get(rkabi_context ctx, uint32_t n_outputs, rkabi_output outputs[], rkabi_output_extend *extend) {
