@@ -36,5 +36,6 @@ COMMANDS: tuple[Command, ...] = (
     Command("run", "rkparity.cli.run", "run a model on a board, with every layer dumped, and keep it as a run"),
     Command("pull", "rkparity.cli.pull", "copy dumps from a board or a folder into a run"),
     Command("compare-dumps", "rkparity.cli.compare_dumps", "compare dumps with the simulator, layer by layer"),
+    Command("resimulate", "rkparity.cli.resimulate", "recompute every layer alone on the board's own inputs"),
     Command("emulator", "rkparity.cli.emulator", "start a virtual board: an SSH server with an emulated librknnrt"),
 )

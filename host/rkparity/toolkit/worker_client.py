@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,28 @@ class LayerValues:
 
     outputs: tuple[NDArray[Any], ...]
     layers: dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class ReplayedTensor:
+    """What one operator computes from given tensors.
+
+    `nearest`: the given tensors it was computed from; `whole`: every way up the graph ends at one of them.
+    """
+
+    name: str
+    values: NDArray[Any]
+    nearest: tuple[str, ...]
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One pass of `Worker.resimulate`, tensors in execution order; `misfits`: given, but of another shape."""
+
+    tensors: tuple[ReplayedTensor, ...]
+    used: tuple[str, ...]
+    misfits: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -163,6 +185,37 @@ class Worker:
     def outputs(self, model_id: int, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """The same as `layers` without the layers, at the speed of the toolkit's own inference."""
         return list(self._run_graph(model_id, inputs, None, False).outputs)
+
+    def resimulate(
+        self,
+        model_id: int,
+        inputs: Sequence[NDArray[Any]],
+        substitutes: Mapping[str, NDArray[Any]],
+        *,
+        names: Sequence[str] | None = None,
+    ) -> Replayed:
+        """Runs every operator alone, reading `substitutes` (by tensor name) instead of what the simulator computed.
+
+        `inputs` as for `layers`. An operator whose inputs are all given is computed on exactly these; operators fused
+        on the board are computed through from the nearest given tensors. `names` limits which tensors are returned.
+        """
+        with self._exchange([*inputs, *substitutes.values()]) as (files, folder):
+            answer = self._ask(
+                "resimulate",
+                model_id=model_id,
+                inputs=files[: len(inputs)],
+                substitutes=dict(zip(substitutes, files[len(inputs) :])),
+                names=None if names is None else list(names),
+                folder=str(folder),
+            )
+            return Replayed(
+                tuple(
+                    ReplayedTensor(row["name"], _mapped(folder / row["file"]), tuple(row["nearest"]), row["whole"])
+                    for row in answer["rows"]
+                ),
+                tuple(answer["used"]),
+                tuple(answer["misfits"]),
+            )
 
     def _run_graph(
         self, model_id: int, inputs: Sequence[NDArray[Any]], names: Sequence[str] | None, want_layers: bool

@@ -79,6 +79,71 @@ def layer_values(simulator: Any, keep: Callable[[str, Any], None]) -> Iterator[N
         yield
 
 
+class Replay:
+    """Runs every operator of the simulator on given tensors instead of on the simulator's own.
+
+    The simulator runs one session per operator on a table of live tensors. The moment an operator has written a tensor,
+    `keep(name, value, nearest, whole)` gets what it computed, and then the table gets the given value, so that the
+    operators behind it read that. `nearest` are the given tensors the value was computed from, the last ones on every
+    way up the graph; `whole`: no way up ends without one. Substitution is refused (`misfits`) when shapes differ in
+    more than dimensions of 1.
+    """
+
+    def __init__(self, substitutes: dict[str, Any], keep: Callable[[str, Any, list[str], bool], None]) -> None:
+        self._substitutes = substitutes
+        self._keep = keep
+        self._sources: dict[str, tuple[list[str], bool]] = {}
+        self.used: list[str] = []
+        self.misfits: list[str] = []
+
+    def inputs(self, values: dict[str, Any]) -> None:
+        """The graph's inputs enter; they count as given when they are among the substitutes."""
+        for name in values:
+            given = name in self._substitutes
+            self._sources[name] = ([name] if given else [], given)
+
+    def run(
+        self, original: Callable[..., Any], instance: Any, session: Any, table: dict[str, Any], *rest: Any, **more: Any
+    ) -> Any:
+        """One operator."""
+        read = [item.name for item in session.get_inputs()]
+        before = set(table)
+        result = original(instance, session, table, *rest, **more)
+        # A tensor the table never held is a constant of the graph.
+        known = [self._sources[name] for name in read if name in self._sources]
+        nearest = list(dict.fromkeys(name for names, _ in known for name in names))
+        whole = bool(known) and all(complete for _, complete in known)
+        for name in [name for name in table if name not in before]:
+            computed = np.asarray(table[name])
+            self._keep(name, computed, nearest, whole)
+            self._sources[name] = (nearest, whole)
+            given = self._substitutes.get(name)
+            if given is not None:
+                if _squeezed(given.shape) != _squeezed(computed.shape):
+                    self.misfits.append(name)
+                    continue
+                table[name] = given.reshape(computed.shape).astype(computed.dtype)
+                self._sources[name] = ([name], True)
+                self.used.append(name)
+        return result
+
+
+@contextmanager
+def replayed(simulator: Any, replay: Replay) -> Iterator[None]:
+    """Inside the block every operator goes through `replay`."""
+    original = simulator.Simulator._infer_by_sess
+
+    def infer(self: Any, sess: Any, feature_map: dict[str, Any], *rest: Any, **more: Any) -> Any:
+        return replay.run(original, self, sess, feature_map, *rest, **more)
+
+    with replaced(simulator.Simulator, "_infer_by_sess", infer):
+        yield
+
+
+def _squeezed(shape: Sequence[int]) -> list[int]:
+    return [size for size in shape if size != 1]
+
+
 class SnapshotWriter:
     """Stands where the toolkit writes a snapshot's tensor: writes golden and simulator as numbered npy files.
 

@@ -1,4 +1,4 @@
-"""The jobs: build, infer, layers, simulate, release. Tensors come and go as npy files, never over the channel."""
+"""The jobs: build, infer, layers, resimulate, simulate, release. Tensors go as npy files, not over the channel."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import rknn.api.simulator as simulator_module
 from rknn.api import RKNN
 
 from rkparity_toolkit_worker.capture import (
+    Replay,
     SnapshotWriter,
     graph_inputs,
     layer_tap_works,
     layer_values,
     replaced,
+    replayed,
     save,
     snapshot_tap_works,
 )
@@ -36,6 +38,7 @@ class Jobs:
             "build": self.build,
             "infer": self.infer,
             "layers": self.layers,
+            "resimulate": self.resimulate,
             "simulate": self.simulate,
             "picture": read_picture,
             "release": self.release,
@@ -86,10 +89,7 @@ class Jobs:
         self, model_id: int, inputs: list[str], names: list[str] | None, want_layers: bool, folder: str
     ) -> dict[str, Any]:
         """Runs the graph from the values its inputs hold (after mean and std), keeping every layer's tensor."""
-        if not layer_tap_works(simulator_module):
-            raise JobFailed(
-                "argument", "inference", f"rknn-toolkit2 {toolkit_version()} has no known way to give layers' values"
-            )
+        _need_layer_tap()
         rknn = self._model(model_id)
         inputs_meta = _inputs_of(rknn)
         arrays = [np.load(path) for path in inputs]
@@ -113,6 +113,33 @@ class Jobs:
             else:
                 outputs = call_toolkit("inference", rknn.inference, inputs=arrays, data_format=formats)
         return {"outputs": _save_outputs(outputs, folder), "layers": rows}
+
+    def resimulate(
+        self, model_id: int, inputs: list[str], substitutes: dict[str, str], names: list[str] | None, folder: str
+    ) -> dict[str, Any]:
+        """Runs every operator alone on `substitutes` (tensor name to file) where its inputs are among them.
+
+        `inputs` are what the graph's inputs hold (after mean and std); they are substitutes as well.
+        """
+        _need_layer_tap()
+        rknn = self._model(model_id)
+        arrays = [np.load(path) for path in inputs]
+        values = {meta["name"]: array for meta, array in zip(_inputs_of(rknn), arrays)}
+        given = {name: np.load(path, mmap_mode="r") for name, path in substitutes.items()}
+        wanted = None if names is None else set(names)
+        rows: list[dict[str, Any]] = []
+
+        def keep(name: str, array: Any, nearest: list[str], whole: bool) -> None:
+            if wanted is None or name in wanted:
+                file = f"{len(rows):04d}.npy"
+                save(Path(folder) / file, np.asarray(array))
+                rows.append({"name": name, "file": file, "nearest": nearest, "whole": whole})
+
+        replay = Replay({**values, **given}, keep)
+        replay.inputs(values)
+        with graph_inputs(simulator_module, values), replayed(simulator_module, replay):
+            call_toolkit("inference", rknn.inference, inputs=arrays, data_format=["nchw"] * len(arrays))
+        return {"rows": rows, "used": replay.used, "misfits": replay.misfits}
 
     def simulate(
         self, model_id: int, inputs: list[str], golden: str, simulator: str, folder: str, fast: bool
@@ -143,6 +170,13 @@ class Jobs:
         if model_id not in self._models:
             raise JobFailed("argument", "", f"no model {model_id} in this worker")
         return self._models[model_id]
+
+
+def _need_layer_tap() -> None:
+    if not layer_tap_works(simulator_module):
+        raise JobFailed(
+            "argument", "inference", f"rknn-toolkit2 {toolkit_version()} has no known way to give layers' values"
+        )
 
 
 def toolkit_version() -> str:

@@ -1,0 +1,1 @@
+"""The parts joined: what takes the toolkit, a board and comparisons at once."""
