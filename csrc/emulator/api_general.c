@@ -8,9 +8,17 @@
 #include "emulator/log.h"
 #include "emulator/output.h"
 
+/* The mini runtime has the zero-copy API only. */
+static int refuse_general(const emu_context *context, const char *call) {
+    emu_log(context->level, 'E', "%s, context config invalid!", call);
+    return RKABI_ERR_PARAM_INVALID;
+}
+
 /* `inputs[]` is positional, `index` is ignored (evidence 160_err_index_*). */
 static int set_inputs(emu_context *context, uint32_t n_inputs, const rkabi_input *inputs) {
     uint32_t expected = context->model->n_inputs;
+    if (context->version->mini)
+        return refuse_general(context, "rknn_inputs_set");
     if (n_inputs > expected) {
         emu_log(context->level, 'D', "rknn_inputs_set, param input num(%u) > model input num(%u)", n_inputs, expected);
         return RKABI_ERR_PARAM_INVALID;
@@ -87,6 +95,8 @@ static int fill_output(const emu_context *context, uint32_t slot, rkabi_output *
 static int get_outputs(emu_context *context, uint32_t n_outputs, rkabi_output *outputs) {
     uint32_t expected = context->model->n_outputs;
     int level = context->level;
+    if (context->version->mini)
+        return refuse_general(context, "rknn_outputs_get");
     if (n_outputs > expected) {
         emu_log(level, 'D', "rknn_outputs_get, param output num(%u) > model output num(%u)", n_outputs, expected);
         return RKABI_ERR_PARAM_INVALID;

@@ -94,6 +94,12 @@ static int query(emu_context *context, rkabi_query command, void *info, uint32_t
         emu_log(level, 'E', "rknn_query, info_len(%u) < sizeof(%s)(%zu)!", size, rule.struct_name, rule.size);
         return RKABI_ERR_PARAM_INVALID;
     }
+    /* Performance and current shapes are not the mini runtime's business (evidence mrt232_rawq, mrt232_d1). */
+    if (context->version->mini && (command == RKABI_QUERY_PERF_DETAIL || command == RKABI_QUERY_PERF_RUN ||
+                                   command >= RKABI_QUERY_INPUT_DYNAMIC_RANGE)) {
+        emu_log(level, 'E', "rknn_query, unsupported cmd(%d)!", (int)command);
+        return RKABI_ERR_FAIL;
+    }
     switch (command) {
     case RKABI_QUERY_IN_OUT_NUM:
         *(rkabi_in_out_num *)info = (rkabi_in_out_num){context->model->n_inputs, context->model->n_outputs};

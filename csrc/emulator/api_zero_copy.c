@@ -46,7 +46,8 @@ static int bind(emu_context *context, rkabi_tensor_mem *mem, const rkabi_tensor_
     const emu_model *model = context->model;
     if (memchr(attr->name, '\0', sizeof attr->name) == NULL)
         return RKABI_ERR_PARAM_INVALID;
-    emu_log(context->level, 'D', "import memory, fd: %d, refcount: 2", mem->fd);
+    if (!context->version->mini)
+        emu_log(context->level, 'D', "import memory, fd: %d, refcount: 2", mem->fd);
     for (uint32_t i = 0; i < model->n_inputs; i++)
         if (strcmp(model->tensors[model->inputs[i].tensor].name, attr->name) == 0)
             return emu_input_bind(context, i, mem, attr);

@@ -18,7 +18,7 @@ static void set_dims(rkabi_tensor_attr *attr, rkabi_fmt fmt, uint32_t n_dims, co
     memcpy(attr->dims, dims, n_dims * sizeof *dims);
 }
 
-static void describe(const emu_tensor *tensor, uint32_t index, rkabi_tensor_attr *attr) {
+static void describe(const emu_context *context, const emu_tensor *tensor, uint32_t index, rkabi_tensor_attr *attr) {
     memset(attr, 0, sizeof *attr);
     attr->index = index;
     snprintf(attr->name, sizeof attr->name, "%s", tensor->name);
@@ -27,6 +27,8 @@ static void describe(const emu_tensor *tensor, uint32_t index, rkabi_tensor_attr
     attr->qnt_type = RKABI_QNT_AFFINE_ASYMMETRIC;
     attr->zp = tensor->zero_point;
     attr->scale = tensor->scale;
+    if (context->version->mini && tensor->type != RKABI_TYPE_INT8) /* evidence mrt232_ids */
+        attr->scale = 0.0f;
     attr->n_elems = (uint32_t)tensor->n_elems;
     attr->size = (uint32_t)(tensor->n_elems * emu_type_nbytes(tensor->type));
     attr->size_with_stride = attr->size;
@@ -52,7 +54,7 @@ static void set_grouped(const emu_tensor *tensor, const emu_layout *layout, rkab
 void emu_input_attribute(const emu_context *context, uint32_t index, emu_view view, rkabi_tensor_attr *attr) {
     const emu_tensor *tensor = &context->model->tensors[context->model->inputs[index].tensor];
     const emu_layout *layout = &context->inputs[index].layout;
-    describe(tensor, index, attr);
+    describe(context, tensor, index, attr);
     if (!emu_tensor_is_4d(tensor)) {
         if (context->version->pads_flat_input && view == EMU_VIEW_PLAIN)
             attr->size_with_stride = round_up(attr->size, FLAT_GROUP_NBYTES); /* evidence 152_b25_d2_f32_int8: 20 -> 32 */
@@ -66,9 +68,30 @@ void emu_input_attribute(const emu_context *context, uint32_t index, emu_view vi
         set_grouped(tensor, layout, attr); /* evidence mrt232_c16 */
 }
 
+/* Every view of the mini runtime's outputs: no notes, NHWC with whole groups of channels (evidence mrt232_b2, mrt232_c16). */
+static void describe_mini_output(const emu_context *context, const emu_tensor *tensor, emu_view view, rkabi_tensor_attr *attr) {
+    if (!emu_tensor_is_4d(tensor))
+        return;
+    set_dims(attr, RKABI_FMT_NCHW, 4, tensor->dims);
+    emu_layout native = emu_layout_of_native_output(tensor);
+    if (view == EMU_VIEW_NATIVE && native.arrangement == EMU_NC1HWC2) {
+        set_grouped(tensor, &native, attr);
+        attr->w_stride = tensor->dims[3];
+    } else if (view == EMU_VIEW_NATIVE_NHWC) {
+        set_nhwc(tensor, attr);
+        uint32_t channels = round_up(tensor->dims[1], emu_chip_c2(context->chip, tensor->type));
+        attr->size_with_stride = tensor->dims[0] * tensor->dims[2] * tensor->dims[3] * channels *
+                                 (uint32_t)emu_type_nbytes(tensor->type);
+    }
+}
+
 void emu_output_attribute(const emu_context *context, uint32_t index, emu_view view, rkabi_tensor_attr *attr) {
     const emu_tensor *tensor = &context->model->tensors[context->model->outputs[index]];
-    describe(tensor, index, attr);
+    describe(context, tensor, index, attr);
+    if (context->version->mini) {
+        describe_mini_output(context, tensor, view, attr);
+        return;
+    }
     uint32_t nbytes = (uint32_t)emu_type_nbytes(tensor->type);
     if (emu_tensor_is_4d(tensor))
         set_dims(attr, RKABI_FMT_NCHW, 4, tensor->dims);

@@ -109,6 +109,22 @@ static void note_model(const emu_context *context) {
                 version->number);
 }
 
+/* The mini runtime says nothing about a model, and has no ArgMax for its CPU (evidence mrt232_argmax). */
+static int open_mini_model(emu_context *context) {
+    const emu_model *model = context->model;
+    context->chip = emu_chip_of_platform(model->platform);
+    for (uint32_t i = 0; i < model->n_nodes; i++)
+        if (strcmp(model->nodes[i].op_type, "ArgMax") == 0) {
+            emu_log(context->level, 'E',
+                    "unsupport cpu ArgMax op, op name: %s in current, please try updating to the latest version of the toolkit2 and "
+                    "runtime from: https://console.zbox.filez.com/l/I00fc3 (PWD: rknn)",
+                    model->nodes[i].name);
+            emu_log(context->level, 'E', "rknn fallback cpu failed");
+            return RKABI_ERR_FAIL;
+        }
+    return make_state(context) ? RKABI_OK : RKABI_ERR_MALLOC_FAIL;
+}
+
 static int open_model(emu_context *context) {
     int level = context->level;
     char why[512];
@@ -126,6 +142,8 @@ static int open_model(emu_context *context) {
     }
     const emu_model *model = context->model;
     emu_log(level, 'I', "rkparity emulated runtime: the layers' values come from %s", model->simulator);
+    if (context->version->mini)
+        return open_mini_model(context);
     note_model(context);
     context->chip = emu_chip_of_platform(model->platform);
     if (!make_state(context))
@@ -151,7 +169,8 @@ int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_c
                 getenv("RKPARITY_EMULATOR_VERSION"));
         return RKABI_ERR_FAIL;
     }
-    emu_log(level_at_load, 'I', "RKNN Runtime Information%s %s version: %s " EMU_BUILD_NAME, version->punctuation,
+    emu_log_show_time(!version->mini);
+    emu_log(version->mini ? level : level_at_load, 'I', "RKNN Runtime Information%s %s version: %s " EMU_BUILD_NAME, version->punctuation,
             version->library, version->number);
     emu_log(level, 'I', "RKNN Driver Information%s version: " EMU_DRIVER_VERSION, version->punctuation);
     int status = check_file(level, bytes, nbytes);

@@ -19,6 +19,7 @@ typedef struct emu_input_state {
     uint8_t *native;  /* layout.slots elements of the model's type; what was there before stays when a set fails */
     bool raw_uint8;   /* `native` holds uint8 pixels that the NPU normalises, not values of the model's type */
     emu_binding binding;
+    bool bound_once; /* mini runtime: rknn_set_io_mem was called for it, with success or not */
 } emu_input_state;
 
 typedef struct emu_output_state {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emulator/element.h"
+#include "emulator/input.h"
 #include "emulator/log.h"
 #include "emulator/output.h"
 
@@ -40,16 +41,18 @@ static kind kind_of(rkabi_type type) {
 }
 
 /* Version 1.0; the dictionary is padded with blanks so that the data begin at a multiple of 16 (evidence: byte 80). */
-static size_t make_header(char *text, size_t size, const emu_tensor *tensor, const char *descr) {
+static size_t make_header(const emu_context *context, char *text, size_t size, const emu_tensor *tensor, const char *descr) {
+    bool mini = context->version->mini; /* fewer blanks and commas; NumPy refuses its (20) (evidence mrt232_d1) */
     char shape[RKABI_MAX_DIMS * 12 + 4];
     size_t at = 0;
     for (uint32_t i = 0; i < tensor->n_dims; i++)
-        at += (size_t)snprintf(shape + at, sizeof shape - at, i == 0 ? "%u" : ", %u", tensor->dims[i]);
-    if (tensor->n_dims == 1)
+        at += (size_t)snprintf(shape + at, sizeof shape - at, i == 0 ? "%u" : mini ? ",%u" : ", %u", tensor->dims[i]);
+    if (tensor->n_dims == 1 && !mini)
         snprintf(shape + at, sizeof shape - at, ",");
     else if (tensor->n_dims == 0)
         shape[0] = '\0';
-    int length = snprintf(text + 10, size - 11, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, shape);
+    int length = snprintf(text + 10, size - 11, "{'descr': '%s', 'fortran_order': False, 'shape': (%s)%s}", descr, shape,
+                          mini ? "" : ", ");
     size_t total = 10 + (size_t)length;
     size_t padding = 16 - total % 16;
     memset(text + total, ' ', padding);
@@ -80,7 +83,7 @@ static FILE *open_dump(const emu_context *context, const char *what, const char 
     emu_log(context->level, 'D', "dump %s tensor to: %s", what, path);
     FILE *file = fopen(path, "wb");
     if (file == NULL)
-        emu_log(context->level, 'E', "failed open dump path: %s", path);
+        emu_log(context->level, 'E', context->version->mini ? "Unable to create file %s" : "failed open dump path: %s", path);
     return file;
 }
 
@@ -101,7 +104,7 @@ static void write_file(const emu_context *context, uint32_t node, const emu_tens
     if (file == NULL)
         return;
     char header[512];
-    size_t header_nbytes = make_header(header, sizeof header, tensor, as.descr);
+    size_t header_nbytes = make_header(context, header, sizeof header, tensor, as.descr);
     bool whole = fwrite(header, 1, header_nbytes, file) == header_nbytes &&
                  fwrite(values, emu_type_nbytes(type), tensor->n_elems, file) == tensor->n_elems;
     close_dump(context, file, path, whole);
@@ -116,7 +119,14 @@ static void write_text(const emu_context *context, uint32_t node, const emu_tens
     bool image = native->arrangement == EMU_NHWC;
     if (!make_path(context, node, tensor, base, sizeof base))
         return;
-    snprintf(path, sizeof path, "%s_to_%u_%u_%u_%u_%u_sa%u_%s.tensor", base, native->n, image ? 1 : native->c1, native->h,
+    if (context->version->mini) { /* named like the npy, pixels announced only (evidence mrt232_dumptxt_1) */
+        snprintf(path, sizeof path, "%s_%s.tensor", base, image ? kind_of(type).suffix : "float");
+        if (image) {
+            emu_log(context->level, 'D', "dump txt tensor to: %s", path);
+            return;
+        }
+    } else
+        snprintf(path, sizeof path, "%s_to_%u_%u_%u_%u_%u_sa%u_%s.tensor", base, native->n, image ? 1 : native->c1, native->h,
              native->w, image ? native->c : native->c2, image ? 1 : EMU_SURFACE_ALIGNMENT, kind_of(type).suffix);
     uint8_t *memory = calloc(total, 1);
     FILE *file = memory != NULL ? open_dump(context, "txt", path) : NULL;
@@ -182,6 +192,8 @@ static long number_from_environment(const char *name) {
 
 void emu_dump(const emu_context *context, uint32_t node, const emu_tensor *tensor, rkabi_type held, const uint8_t *values) {
     long quant = number_from_environment("RKNN_DUMP_QUANT");
+    if (context->version->mini && quant == 2) /* evidence mrt232_dumpquant_2 */
+        quant = 1;
     bool text = number_from_environment("RKNN_DUMP_TXT_TENSOR") == 1 && emu_tensor_is_4d(tensor);
     /* Pixels and int64 are never dequantised; with RKNN_DUMP_QUANT=2 they are written twice under one name (evidence
        160_dumpquant_2). */
@@ -205,8 +217,41 @@ void emu_dump(const emu_context *context, uint32_t node, const emu_tensor *tenso
         write_file(context, node, tensor, raw_type, raw);
     if (text && raw != NULL) {
         bool image = context->model->nodes[node].role == EMU_ROLE_INPUT;
-        emu_layout native = image ? emu_layout_of_input(tensor, context->chip) : emu_layout_of_surface(tensor, context->chip);
+        uint32_t alignment = context->version->mini ? 1 : EMU_SURFACE_ALIGNMENT;
+        emu_layout native = image ? emu_layout_of_input(tensor, context->chip)
+                                  : emu_layout_of_surface(tensor, context->chip, alignment);
         write_text(context, node, tensor, &native, raw_type, raw);
     }
     free(made);
+}
+
+int emu_dump_input(const emu_context *context, uint32_t node, const emu_tensor *tensor, rkabi_type held, const uint8_t *values) {
+    bool mini = context->version->mini;
+    if (mini && tensor->type == RKABI_TYPE_INT64) {
+        char base[MAX_PATH_NBYTES];
+        if (make_path(context, node, tensor, base, sizeof base))
+            emu_log(context->level, 'D', "dump npy tensor to: %s_float.npy", base);
+        emu_log(context->level, 'E', "Meet unsupported input dtype %d for dump", (int)tensor->type);
+        emu_would_crash(context, "rknn_run", "the dump of an int64 input (evidence mrt232_ids)");
+        return RKABI_ERR_FAIL;
+    }
+    if (mini && emu_tensor_is_image(tensor)) {
+        /* The memory is read as if its rows had no padding, whatever w_stride is (evidence mrt232_zc_u8, mrt232_b2). */
+        const uint8_t *memory = context->inputs[context->model->nodes[node].io_index].native;
+        emu_layout packed = emu_layout_plain(tensor, EMU_NHWC, 0), logical = emu_layout_plain(tensor, EMU_NCHW, 0);
+        size_t nbytes = emu_type_nbytes(held);
+        uint8_t *read = malloc(tensor->n_elems * nbytes);
+        if (read == NULL)
+            return RKABI_ERR_MALLOC_FAIL;
+        emu_layout_copy(&packed, memory, &logical, read, tensor->n_elems * nbytes, nbytes);
+        emu_dump(context, node, tensor, held, read);
+        free(read);
+        return RKABI_OK;
+    }
+    emu_dump(context, node, tensor, held, values);
+    if (mini && tensor->n_dims > 4) {
+        emu_would_crash(context, "rknn_run", "the dump of an input with five dimensions (evidence mrt232_d5)");
+        return RKABI_ERR_FAIL;
+    }
+    return RKABI_OK;
 }

@@ -11,4 +11,7 @@ bool emu_dump_wanted(const emu_context *context);
    the tensor's own type, FLOAT32 for dequantised values, or UINT8 for pixels before the NPU's normalisation. */
 void emu_dump(const emu_context *context, uint32_t node, const emu_tensor *tensor, rkabi_type held, const uint8_t *values);
 
+/* The dump of an InputOperator; -1 where the mini runtime crashes: int64 and five dimensions (evidence mrt232_ids, mrt232_d5). */
+int emu_dump_input(const emu_context *context, uint32_t node, const emu_tensor *tensor, rkabi_type held, const uint8_t *values);
+
 #endif

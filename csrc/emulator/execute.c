@@ -97,7 +97,9 @@ static int walk_nodes(emu_context *context, bool dumping, uint8_t **inputs, emu_
             const emu_tensor *tensor = &model->tensors[model->inputs[at->io_index].tensor];
             const emu_input_state *input = &context->inputs[at->io_index];
             bool raw = input->raw_uint8;
-            emu_dump(context, node, tensor, raw ? RKABI_TYPE_UINT8 : tensor->type, inputs[at->io_index]);
+            int status = emu_dump_input(context, node, tensor, raw ? RKABI_TYPE_UINT8 : tensor->type, inputs[at->io_index]);
+            if (status != RKABI_OK)
+                return status;
         } else if (at->role == EMU_ROLE_OUTPUT) {
             const emu_tensor *tensor = &model->tensors[model->outputs[at->io_index]];
             int status = emu_output_flush(context, at->io_index);

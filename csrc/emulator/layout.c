@@ -69,11 +69,11 @@ emu_layout emu_layout_of_native_output(const emu_tensor *tensor) {
     return grouped(tensor, native[1], native[4], round_up(native[2] * native[3], EMU_SURFACE_ALIGNMENT));
 }
 
-emu_layout emu_layout_of_surface(const emu_tensor *tensor, emu_chip chip) {
+emu_layout emu_layout_of_surface(const emu_tensor *tensor, emu_chip chip, uint32_t alignment) {
     if (!emu_tensor_is_4d(tensor))
         return emu_layout_plain(tensor, EMU_FLAT, 0);
     uint32_t c2 = emu_chip_c2(chip, tensor->type);
-    return grouped(tensor, (tensor->dims[1] + c2 - 1) / c2, c2, round_up(tensor->dims[2] * tensor->dims[3], EMU_SURFACE_ALIGNMENT));
+    return grouped(tensor, (tensor->dims[1] + c2 - 1) / c2, c2, round_up(tensor->dims[2] * tensor->dims[3], alignment));
 }
 
 size_t emu_layout_slot(const emu_layout *layout, uint32_t n, uint32_t c, uint32_t h, uint32_t w) {

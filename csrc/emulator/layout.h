@@ -35,8 +35,9 @@ bool emu_tensor_is_image(const emu_tensor *tensor);
 emu_layout emu_layout_of_input(const emu_tensor *tensor, emu_chip chip);
 /* NC1HWC2 surfaces begin at a multiple of this many pixels. */
 #define EMU_SURFACE_ALIGNMENT 4u
-/* The memory of a tensor between two layers: NC1HWC2, with no more groups than its channels need; flat when not 4-D. */
-emu_layout emu_layout_of_surface(const emu_tensor *tensor, emu_chip chip);
+/* The memory of a tensor between two layers: NC1HWC2, with no more groups than its channels need, surfaces padded to
+   `alignment` pixels; flat when not 4-D. */
+emu_layout emu_layout_of_surface(const emu_tensor *tensor, emu_chip chip, uint32_t alignment);
 /* The native memory of a model output: NC1HWC2 where the compiler chose five dimensions, else flat. */
 emu_layout emu_layout_of_native_output(const emu_tensor *tensor);
 /* A logical tensor as NCHW, NHWC (rows `w_stride` pixels apart) or, when it is not 4-D, flat. */

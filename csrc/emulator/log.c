@@ -1,6 +1,7 @@
 #include "emulator/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -8,6 +9,12 @@
 int emu_log_level_from_environment(void) {
     const char *text = getenv("RKNN_LOG_LEVEL");
     return text == NULL ? 0 : (int)strtol(text, NULL, 10);
+}
+
+static atomic_bool time_shown = true;
+
+void emu_log_show_time(bool shown) {
+    time_shown = shown;
 }
 
 static int least_level(char letter) {
@@ -37,6 +44,10 @@ void emu_log(int level, char letter, const char *format, ...) {
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     /* One call per line: lines of several threads must not mix. */
+    if (!time_shown) {
+        fprintf(stderr, "%c RKNN: %s\n", letter, text);
+        return;
+    }
     fprintf(stderr, "%c RKNN: [%02d:%02d:%02d.%03ld] %s\n", letter, parts.tm_hour, parts.tm_min, parts.tm_sec,
             now.tv_nsec / 1000000L, text);
 }

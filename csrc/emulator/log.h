@@ -2,6 +2,8 @@
 #ifndef RKPARITY_EMULATOR_LOG_H
 #define RKPARITY_EMULATOR_LOG_H
 
+#include <stdbool.h>
+
 /* The level of RKNN_LOG_LEVEL: 0 (unset, or no number) shows E, 1 adds W, 2 adds I, 3 and up add D (evidence 160_loglevel_*). */
 int emu_log_level_from_environment(void);
 
@@ -11,6 +13,8 @@ int emu_log_level_from_environment(void);
 #define EMU_PRINTF(text, first)
 #endif
 
+/* Whether lines carry the time of day; the mini runtime's do not (evidence mrt232_*). One setting for the process. */
+void emu_log_show_time(bool shown);
 /* Writes one line when `level` lets `letter` (one of E, W, I, D) through. */
 void emu_log(int level, char letter, const char *format, ...) EMU_PRINTF(3, 4);
 /* The line of an InputOperator or OutputOperator that cannot convert its tensor. */

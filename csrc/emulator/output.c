@@ -32,6 +32,9 @@ void emu_output_write(const emu_context *context, uint32_t index, bool want_floa
 }
 
 int emu_output_bind(emu_context *context, uint32_t index, rkabi_tensor_mem *mem, const rkabi_tensor_attr *attr) {
+    const emu_tensor *tensor = &context->model->tensors[context->model->outputs[index]];
+    if (context->version->mini && emu_tensor_is_4d(tensor) && attr->fmt == RKABI_FMT_NCHW)
+        emu_log(context->level, 'W', "output operator can not find nchw task for: %s, it will fallback to cpu!", tensor->name);
     context->outputs[index].binding.mem = mem;
     context->outputs[index].binding.attr = *attr;
     return RKABI_OK;
