@@ -1,0 +1,134 @@
+"""Linting a trace, a folder of traces, or a run of `rkparity run-app`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rkparity.errors import UsageError
+from rkparity.lint.findings import Finding, Severity, Unchecked
+from rkparity.lint.registry import check
+from rkparity.lint.rules_log import read_log
+from rkparity.lint.rules_outputs import unseen_outputs
+from rkparity.lint.subject import LogLine, Subject
+from rkparity.runs import RunReader
+from rkparity.trace import Trace, find_traces, read_trace
+
+if TYPE_CHECKING:
+    from rkparity.lint.reference import Reference
+    from rkparity.model import Model
+
+_NO_LAYER_HINT = "was the program run with the layer? `rkparity run-app --trace`, or see docs/trace.md"
+
+
+@dataclass(frozen=True)
+class Lint:
+    """What came of it. `processes` are (pid, program, calls); `logs` the captured outputs that were read."""
+
+    path: Path
+    processes: tuple[tuple[int, str, int], ...]
+    logs: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    unchecked: tuple[Unchecked, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether any finding is an error."""
+        return any(finding.severity is Severity.ERROR for finding in self.findings)
+
+
+def lint(path: Path, *, model: Model | None = None, reference: Reference | None = None) -> Lint:
+    """Applies every rule to the traces at `path` (a file, a folder, a run) and to the logs of a run.
+
+    Raises UsageError when there is nothing to look at or `model` is not the traced one, DataError for a damaged trace.
+    """
+    logs = _logs_of(path)
+    traces = [read_trace(file) for file in find_traces(path)]
+    if not traces and not logs:
+        raise UsageError(f"{path}: holds no trace (rkparity-PID.jsonl) and no captured output", hint=_NO_LAYER_HINT)
+    subjects = [Subject(trace, model, reference) for trace in traces]
+    if model is not None and traces:
+        _check_model(path, model, subjects)
+    lines = [line for log in logs for line in _without_emulator(read_log(log), subjects)]
+    return Lint(
+        path,
+        tuple((trace.start.pid, trace.start.exe, len(trace.calls)) for trace in traces),
+        tuple(log.name for log in logs),
+        check(subjects, lines),
+        tuple(_unchecked(subjects, bool(logs), model, reference)),
+    )
+
+
+def _logs_of(path: Path) -> list[Path]:
+    if not path.is_dir() or not (path / "manifest.json").is_file():
+        return []
+    run = RunReader.open(path)
+    return [run.file(name) for name in run.manifest.logs if not name.endswith(".jsonl") and run.file(name).is_file()]
+
+
+def _without_emulator(lines: Iterator[LogLine], subjects: Sequence[Subject]) -> Iterator[LogLine]:
+    """Leaves out what the emulated runtime says about versions: it plays 1.6.0 for models of any toolkit."""
+    emulated = any(view.is_emulated for subject in subjects for view in subject.contexts)
+    for line in lines:
+        if not (emulated and line.level == "W" and "version" in line.text):
+            yield line
+
+
+def _check_model(path: Path, model: Model, subjects: Sequence[Subject]) -> None:
+    infos = [view.info for subject in subjects for view in subject.contexts if view.info is not None]
+    if not infos or any(view.model is not None for subject in subjects for view in subject.contexts):
+        return
+    names = [tensor.name for tensor in model.input_tensors]
+    if any([attr.name for attr in info.inputs] == names for info in infos):
+        return
+    loaded = sorted({info.model.sha256[:12] for info in infos if info.model is not None and info.model.sha256})
+    raise UsageError(
+        f"{model.path}: no context of {path} runs this model (sha256 {model.sha256[:12]}...; traced: "
+        f"{', '.join(loaded) or 'unknown'})",
+        hint="name the .rknn the program loaded",
+    )
+
+
+def _unchecked(
+    subjects: Sequence[Subject], has_logs: bool, model: Model | None, reference: Reference | None
+) -> Iterator[Unchecked]:
+    if not subjects:
+        yield Unchecked("the program's calls", f"there is no trace; {_NO_LAYER_HINT}")
+    if not has_logs:
+        yield Unchecked("log lines", "the program's output was not kept: lint the folder `rkparity run-app` wrote")
+    if model is None:
+        yield Unchecked("input-normalized-twice, version-runtime, model-differs", "no --model was given")
+    if reference is None:
+        yield Unchecked("input-differs-from-reference", "no --reference was given")
+    else:
+        for name, reason in reference.unusable.items():
+            yield Unchecked(f"input-differs-from-reference for {name!r}", f"the reference's input {reason}")
+    for subject in subjects:
+        yield from _limits(subject.trace)
+        for view in subject.contexts:
+            where = f"process {subject.trace.start.pid}, context {view.number}"
+            if view.info is None:
+                yield Unchecked(where, "made before this process was forked, or its rknn_init was not seen")
+            elif not view.inputs:
+                yield Unchecked(f"{where}: sizes, types, layouts", "the model's attributes are not known")
+            elif view.is_reshaped:
+                yield Unchecked(f"{where}: sizes", "the program chose other input shapes")
+        yield from unseen_outputs(subject)
+
+
+def _limits(trace: Trace) -> Iterator[Unchecked]:
+    where = f"process {trace.start.pid}"
+    if not trace.start.hashed:
+        yield Unchecked(f"{where}: contents of buffers", "hashing was off (RKPARITY_TRACE_NO_HASH)")
+    if trace.limit is not None:
+        yield Unchecked(f"{where}: later calls", f"the trace reached its limit of {trace.limit} bytes")
+    if trace.truncated:
+        yield Unchecked(f"{where}: the last call", f"its line is cut off after {trace.truncated} bytes")
+    if trace.exit is None:
+        yield Unchecked(f"{where}: what was still open at the end", "the program did not end normally")
+    for path in trace.untraced:
+        yield Unchecked(f"{where}: calls of {path}", "a second librknnrt of the same process is not traced")
+    if trace.library is not None and trace.library.found == "none":
+        yield Unchecked(f"{where}: everything", f"no librknnrt was found: {trace.library.reason or 'unknown reason'}")

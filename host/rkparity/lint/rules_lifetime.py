@@ -1,0 +1,109 @@
+"""Rules about what is opened and never closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rkparity.lint.findings import Observation, Rule, Severity
+from rkparity.lint.subject import Subject
+from rkparity.trace import CreateMemory, Destroy, DestroyMemory, SetIoMemory
+
+
+def _contexts(subject: Subject) -> Iterator[Observation]:
+    ended = subject.trace.exit
+    if ended is None:
+        return
+    for number in ended.open_contexts:
+        info = subject.trace.context(number)
+        yield Observation(
+            number,
+            (info.seq,) if info is not None else (),
+            f"context {number} was still open when the program ended",
+        )
+
+
+def _memories(subject: Subject) -> Iterator[Observation]:
+    alive: dict[int, tuple[int, int, int]] = {}
+    for call in subject.trace.calls:
+        details = call.details
+        if isinstance(details, CreateMemory) and details.memory is not None:
+            alive[details.memory.id] = (call.context, call.seq, details.memory.size)
+        elif isinstance(details, DestroyMemory) and details.memory is not None and not call.failed:
+            alive.pop(details.memory.id, None)
+        elif isinstance(details, Destroy) and not call.failed:
+            for number, (context, seq, size) in list(alive.items()):
+                if context == call.context != 0:
+                    del alive[number]
+                    yield Observation(
+                        context,
+                        (seq, call.seq),
+                        f"memory {number} ({size} bytes) was not freed before its context was destroyed",
+                        "",
+                        {"memory": number, "size": size},
+                    )
+    if subject.trace.exit is not None:
+        for number, (context, seq, size) in alive.items():
+            yield Observation(
+                context,
+                (seq,),
+                f"memory {number} ({size} bytes) was not freed before the program ended",
+                "",
+                {"memory": number, "size": size},
+            )
+
+
+def _after_free(subject: Subject) -> Iterator[Observation]:
+    freed: dict[int, int] = {}
+    for call in subject.trace.calls:
+        details = call.details
+        if isinstance(details, CreateMemory) and details.memory is not None:
+            freed.pop(details.memory.address, None)
+        elif isinstance(details, DestroyMemory) and details.memory is not None:
+            if details.memory.address in freed:
+                yield Observation(
+                    call.context,
+                    (freed[details.memory.address], call.seq),
+                    f"the memory at {details.memory.address:#x} was freed twice",
+                    "",
+                    {"address": hex(details.memory.address)},
+                )
+            freed[details.memory.address] = call.seq
+        elif isinstance(details, SetIoMemory) and details.memory is not None and details.memory.address in freed:
+            yield Observation(
+                call.context,
+                (freed[details.memory.address], call.seq),
+                f"rknn_set_io_mem was given the memory at {details.memory.address:#x}, which was freed before",
+                "",
+                {"address": hex(details.memory.address)},
+            )
+
+
+RULES = (
+    Rule(
+        "context-leak",
+        Severity.WARNING,
+        "a context is not destroyed",
+        "RKNN manual, rknn_destroy",
+        "Call rknn_destroy for every context that rknn_init or rknn_dup_context made, on error paths too.",
+        "rknn_destroy(ctx);",
+        _contexts,
+    ),
+    Rule(
+        "memory-leak",
+        Severity.WARNING,
+        "a memory is not freed",
+        "RKNN manual, rknn_destroy_mem",
+        "Call rknn_destroy_mem for every memory, before rknn_destroy.",
+        "rknn_destroy_mem(ctx, mem);\nrknn_destroy(ctx);",
+        _memories,
+    ),
+    Rule(
+        "memory-after-free",
+        Severity.ERROR,
+        "a memory is used after it was freed",
+        "RKNN manual, rknn_destroy_mem",
+        "Free a memory once, after its last use, and set the pointer to NULL.",
+        "rknn_destroy_mem(ctx, mem);\nmem = NULL;",
+        _after_free,
+    ),
+)

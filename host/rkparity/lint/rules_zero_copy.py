@@ -1,0 +1,408 @@
+"""Rules about the zero-copy API: memories, their attributes, and cache maintenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rkparity.lint.findings import Observation, Rule, Severity
+from rkparity.lint.subject import TYPE_NBYTES, ContextView, Subject, described, nbytes_of
+from rkparity.trace import (
+    BoundMemory,
+    CreateMemory,
+    Init,
+    MemorySync,
+    Query,
+    Run,
+    SetIoMemory,
+    TensorAttributes,
+    TraceCall,
+)
+
+# rknn_init's flags (RKNN manual, rknn_init): the runtime then leaves cache maintenance to the program.
+_NO_FLUSH = {"input": 0x4000, "output": 0x8000}
+# rknn_create_mem2's alloc_flags (RKNN manual, rknn_create_mem2).
+_NON_CACHEABLE = 0x2
+
+
+def _needed(view: ContextView, attr: TensorAttributes) -> int | None:
+    """Bytes a memory needs to hold the tensor as `attr` says (evidence 160_zc_in_f32_nhwc, 160_zc_f32_small)."""
+    native, plain = view.native(attr.name), view.named(attr.name)
+    if plain is None:
+        return None
+    if native is not None and (attr.fmt == "NC1HWC2" or attr.pass_through == 1):
+        return native.size_with_stride or native.size
+    width = TYPE_NBYTES.get(attr.type)
+    if width is None:
+        return None
+    if view.is_input(attr.name) and native is not None and native.fmt == "NHWC" and native.type in TYPE_NBYTES:
+        # Rows are padded to w_stride; the native size counts them in the native type.
+        return (native.size_with_stride or native.size) // TYPE_NBYTES[native.type] * width
+    return nbytes_of(plain, attr.type)
+
+
+def _size(subject: Subject) -> Iterator[Observation]:
+    for view in subject.contexts:
+        if view.is_reshaped:
+            continue
+        for call, binding in view.bindings():
+            if binding.memory is None or binding.attr is None:
+                continue
+            attr, memory = binding.attr, binding.memory
+            need = _needed(view, attr)
+            room = memory.size - memory.offset if memory.id == 0 or memory.offset > 0 else memory.size
+            if need is None or room >= need:
+                continue
+            native = view.native(attr.name)
+            plain_size = native is not None and memory.size == native.size < need
+            yield Observation(
+                view.number,
+                (call.seq,),
+                f"the memory for {'input' if view.is_input(attr.name) else 'output'} {attr.name!r} has {memory.size} "
+                "bytes, it "
+                f"needs {need} as {attr.fmt} {attr.type}"
+                + ("; that is its size, not its size_with_stride" if plain_size else "")
+                + f" (rknn_set_io_mem returned {call.ret_name})",
+                attr.name,
+                {"size": memory.size, "expected": need, "fmt": attr.fmt, "type": attr.type},
+            )
+
+
+def _attributes(subject: Subject) -> Iterator[Observation]:
+    for view in subject.contexts:
+        for call, binding in view.bindings():
+            attr = binding.attr
+            if attr is None or view.info is None:
+                continue
+            wrong = _wrong_attribute(view, attr)
+            if wrong:
+                yield Observation(
+                    view.number,
+                    (call.seq,),
+                    f"{attr.name!r} was set with fmt {attr.fmt}, type {attr.type}, pass_through {attr.pass_through}: "
+                    f"{wrong}",
+                    attr.name,
+                    {"fmt": attr.fmt, "type": attr.type, "pass_through": attr.pass_through},
+                )
+
+
+def _wrong_attribute(view: ContextView, attr: TensorAttributes) -> str:
+    plain, native = view.named(attr.name), view.native(attr.name)
+    if plain is None:
+        return "the model has no input or output of this name"
+    if view.is_input(attr.name):
+        if plain.n_dims == 4 and attr.fmt in ("NCHW", "UNDEFINED"):
+            return "a 4-D input's memory is NHWC, or NC1HWC2 with pass_through 1; the run fails or crashes"
+        if attr.fmt == "NC1HWC2" and attr.pass_through == 0:
+            return "NC1HWC2 needs pass_through 1"
+        if attr.pass_through == 1 and native is not None:
+            # Pixels may stay pixels where the native attribute is of the same width (evidence 160_zc_in_u8_pt1).
+            same_width = TYPE_NBYTES.get(attr.type) == TYPE_NBYTES.get(native.type)
+            if attr.fmt != native.fmt or not same_width:
+                return f"with pass_through 1 it has to be what the native attribute says, {native.fmt} {native.type}"
+        return ""
+    if attr.fmt == "NC1HWC2" and native is not None and native.fmt == "NC1HWC2" and attr.type != native.type:
+        return f"the native layout exists in the native type only, {native.type}; the run fails"
+    if attr.fmt == "NC1HWC2" and native is not None and native.fmt != "NC1HWC2":
+        return f"the native layout of this output is {native.fmt}"
+    return ""
+
+
+def _queried(view: ContextView, direction: str) -> tuple[bool, bool]:
+    """Whether the program asked for (plain, native) attributes of inputs or outputs."""
+    side = "INPUT" if direction == "input" else "OUTPUT"
+    commands = {call.details.command for call in view.calls if isinstance(call.details, Query) and not call.failed}
+    plain = bool(commands & {f"{side}_ATTR", f"CURRENT_{side}_ATTR"})
+    native = any("NATIVE" in command and command.endswith(f"{side}_ATTR") for command in commands)
+    return plain, native
+
+
+def _plain_query(subject: Subject) -> Iterator[Observation]:
+    for view in subject.contexts:
+        if view.info is None:
+            continue
+        asked = {direction: _queried(view, direction) for direction in ("input", "output")}
+        for call, binding in view.bindings():
+            attr = binding.attr
+            if attr is None or view.named(attr.name) is None:
+                continue
+            direction = "input" if view.is_input(attr.name) else "output"
+            plain, native = asked[direction]
+            if not plain or native:
+                continue
+            severity = Severity.INFO if direction == "output" and not view.is_mini else None
+            yield Observation(
+                view.number,
+                (call.seq,),
+                f"{direction} {attr.name!r} got its memory from plain attributes (fmt {attr.fmt}, size_with_stride "
+                f"{attr.size_with_stride}); the program never asked for the native ones",
+                attr.name,
+                {"fmt": attr.fmt, "size_with_stride": attr.size_with_stride},
+                Severity.ERROR if view.is_mini else severity,
+            )
+
+
+def _missing(subject: Subject) -> Iterator[Observation]:
+    for view in subject.contexts:
+        if not view.outputs or any(True for _ in view.gets()):
+            continue
+        have: set[str] = set()
+        for call in view.calls:
+            if isinstance(call.details, SetIoMemory) and not call.failed and call.details.attr is not None:
+                have.add(call.details.attr.name)
+            elif isinstance(call.details, Run) and have:
+                missing = [attr.name for attr in view.outputs if attr.name not in have]
+                if missing:
+                    names = ", ".join(repr(name) for name in missing)
+                    yield Observation(
+                        view.number,
+                        (call.seq,),
+                        f"the model ran without a memory for output {names}, and outputs are never fetched otherwise",
+                        missing[0],
+                        {"missing": names},
+                    )
+
+
+def _sync(subject: Subject) -> Iterator[Observation]:
+    library = subject.trace.library
+    if library is not None and "rknn_mem_sync" in library.missing:
+        return
+    made = {
+        c.details.memory.id: c for c in subject.trace.calls if isinstance(c.details, CreateMemory) and c.details.memory
+    }
+    flags = {call.context: call.details.flags for call in subject.trace.calls if isinstance(call.details, Init)}
+    for view in subject.contexts:
+        synced: dict[int, set[str]] = {}
+        for call in view.calls:
+            details = call.details
+            if isinstance(details, MemorySync) and details.memory is not None and not call.failed:
+                synced.setdefault(details.memory.id, set()).add(details.mode)
+        no_flush = flags.get(view.number, 0)
+        for call, run in view.runs():
+            for bound in run.bound:
+                wanted = {"input": {"TO_DEVICE", "BOTH"}, "output": {"FROM_DEVICE", "BOTH"}}.get(bound.direction)
+                if wanted is None or call.failed or synced.get(bound.memory, set()) & wanted:
+                    continue
+                seen = _unsynced(view, call, bound, made.get(bound.memory), no_flush & _NO_FLUSH[bound.direction] != 0)
+                if seen is not None:
+                    yield seen
+
+
+def _unsynced(
+    view: ContextView, call: TraceCall, bound: BoundMemory, made: TraceCall | None, no_flush: bool
+) -> Observation | None:
+    creation = made.details if made is not None and isinstance(made.details, CreateMemory) else None
+    if creation is not None and creation.alloc_flags is not None and creation.alloc_flags & _NON_CACHEABLE:
+        return None
+    external = made is not None and made.name in ("rknn_create_mem_from_fd", "rknn_create_mem_from_phys")
+    mode = "RKNN_MEMORY_SYNC_TO_DEVICE before" if bound.direction == "input" else "RKNN_MEMORY_SYNC_FROM_DEVICE after"
+    why = (
+        "rknn_init was told not to flush it"
+        if no_flush
+        else "it was not allocated by the library"
+        if external
+        else "cacheable memory; the library flushes its own memory in rknn_run by default"
+    )
+    return Observation(
+        view.number,
+        (call.seq,),
+        f"{bound.direction} {bound.name!r} ran without any rknn_mem_sync ({mode} the run): {why}",
+        bound.name,
+        {"memory": bound.memory, "external": external, "flush_disabled": no_flush},
+        Severity.ERROR if no_flush else Severity.WARNING if external else Severity.INFO,
+    )
+
+
+def _shared(subject: Subject) -> Iterator[Observation]:
+    for view in subject.contexts:
+        for call, run in view.runs():
+            for place, one in enumerate(run.bound):
+                for other in run.bound[place + 1 :]:
+                    if one.virt_addr and _overlap(one, other):
+                        yield Observation(
+                            view.number,
+                            (call.seq,),
+                            f"{one.direction} {one.name!r} and {other.direction} {other.name!r} share memory at "
+                            f"{max(one.virt_addr, other.virt_addr):#x}",
+                            one.name,
+                            {"other": other.name, "address": hex(max(one.virt_addr, other.virt_addr))},
+                        )
+
+
+def _overlap(one: BoundMemory, other: BoundMemory) -> bool:
+    return one.virt_addr < other.virt_addr + other.size and other.virt_addr < one.virt_addr + one.size
+
+
+def _shared_outputs(subject: Subject) -> Iterator[Observation]:
+    owners: dict[int, tuple[int, int, str]] = {}
+    for view in subject.contexts:
+        for call, bound in view.bound("output"):
+            known = owners.setdefault(bound.virt_addr, (view.number, call.seq, bound.name))
+            if bound.virt_addr and known[0] != view.number:
+                yield Observation(
+                    view.number,
+                    (known[1], call.seq),
+                    f"contexts {known[0]} and {view.number} both write their outputs {known[2]!r} and {bound.name!r} "
+                    "to "
+                    f"{bound.virt_addr:#x}",
+                    bound.name,
+                    {"address": hex(bound.virt_addr), "other_context": known[0]},
+                )
+
+
+def _changed(subject: Subject) -> Iterator[Observation]:
+    for view in subject.contexts:
+        for call, bound in view.bound("input"):
+            before, after = bound.before, bound.after
+            if (
+                before is None
+                or after is None
+                or before.xxh64 == after.xxh64
+                or before.nbytes_read != after.nbytes_read
+            ):
+                continue
+            yield Observation(
+                view.number,
+                (call.seq,),
+                f"the memory of input {bound.name!r} held something else after the run than before",
+                bound.name,
+                {"before": before.xxh64, "after": after.xxh64, "address": hex(bound.virt_addr)},
+            )
+
+
+def _stride(subject: Subject) -> Iterator[Observation]:
+    """A padded input whose program never looked at w_stride cannot be told from one that did; its size can."""
+    for view in subject.contexts:
+        for call, binding in view.bindings():
+            attr, memory = binding.attr, binding.memory
+            native = view.native(attr.name) if attr is not None else None
+            if attr is None or memory is None or native is None or call.failed or not view.is_input(attr.name):
+                continue
+            if (
+                attr.w_stride
+                and native.w_stride
+                and attr.w_stride != native.w_stride
+                and attr.fmt == native.fmt == "NHWC"
+            ):
+                yield Observation(
+                    view.number,
+                    (call.seq,),
+                    f"input {described(attr)} was set with w_stride {attr.w_stride}; this chip reads rows of "
+                    f"{native.w_stride} "
+                    "elements",
+                    attr.name,
+                    {"w_stride": attr.w_stride, "expected": native.w_stride},
+                )
+
+
+def _mini_general(subject: Subject) -> Iterator[Observation]:
+    for view in subject.contexts:
+        if view.is_mini:
+            for call in view.calls:
+                if call.name in ("rknn_inputs_set", "rknn_outputs_get"):
+                    yield Observation(
+                        view.number,
+                        (call.seq,),
+                        f"{call.name} on the mini runtime of RV1103/RV1106 returned {call.ret_name}",
+                        "",
+                        {"call": call.name, "code": call.ret},
+                    )
+
+
+RULES = (
+    Rule(
+        "io-mem-size",
+        Severity.ERROR,
+        "a zero-copy memory is too small",
+        "RKNN manual 7.2.2 (U3); evidence 160_zc_small, 160_zc_out_small, 160_zc_out_noStride, 160_zc_f32_small",
+        "Allocate size_with_stride of the native attributes; for a wider type than the native one, as many times more.",
+        "rknn_tensor_mem *mem = rknn_create_mem(ctx, native_attr.size_with_stride);",
+        _size,
+    ),
+    Rule(
+        "io-mem-attributes",
+        Severity.ERROR,
+        "the attributes do not describe the memory the tensor can have",
+        "evidence 160_zc_in_u8_nchw, 160_zc_in_u8_undefined, 160_zc_in_u8_nc1hwc2, 160_zc_out_native_f32",
+        "Take the native attributes and change only type (UINT8 for pixels), with fmt NHWC and pass_through 0.",
+        "attr.type = RKNN_TENSOR_UINT8;\nattr.fmt = RKNN_TENSOR_NHWC;\nattr.pass_through = 0;\nrknn_set_io_mem(ctx, "
+        "mem, &attr);",
+        _attributes,
+    ),
+    Rule(
+        "io-mem-plain-query",
+        Severity.WARNING,
+        "plain instead of native attributes for zero-copy",
+        "RKNN manual, zero-copy API; airockchip/rknn_model_zoo#448",
+        "Query RKNN_QUERY_NATIVE_INPUT_ATTR and RKNN_QUERY_NATIVE_OUTPUT_ATTR (RV1103/RV1106: "
+        "RKNN_QUERY_NATIVE_NHWC_OUTPUT_ATTR).",
+        "rknn_query(ctx, RKNN_QUERY_NATIVE_INPUT_ATTR, &attr, sizeof attr);",
+        _plain_query,
+    ),
+    Rule(
+        "io-mem-missing",
+        Severity.ERROR,
+        "rknn_set_io_mem is missing for an output",
+        "evidence 160_zc_only_in, 160_zc_only_one_in",
+        "Set a memory for every input and every output, or fetch outputs with rknn_outputs_get.",
+        "for (uint32_t i = 0; i < io_num.n_output; i++) rknn_set_io_mem(ctx, output_mems[i], &output_attrs[i]);",
+        _missing,
+    ),
+    Rule(
+        "mem-sync-missing",
+        Severity.WARNING,
+        "cacheable memory is used without rknn_mem_sync",
+        "RKNN manual, rknn_mem_sync and rknn_init flags",
+        "Synchronise memory that CPU and NPU share: to the device after writing, from the device before reading.",
+        "rknn_mem_sync(ctx, input_mem, RKNN_MEMORY_SYNC_TO_DEVICE);\nrknn_run(ctx, NULL);\nrknn_mem_sync(ctx, "
+        "output_mem, "
+        "RKNN_MEMORY_SYNC_FROM_DEVICE);",
+        _sync,
+    ),
+    Rule(
+        "io-mem-shared",
+        Severity.ERROR,
+        "two tensors of one context share memory",
+        "airockchip/rknn_model_zoo#371",
+        "Give every tensor a memory, or a part of one, of its own.",
+        "rknn_tensor_mem *mem[N]; /* one rknn_create_mem each */",
+        _shared,
+    ),
+    Rule(
+        "io-mem-shared-outputs",
+        Severity.WARNING,
+        "two contexts write to one memory",
+        "airockchip/rknn-toolkit2#473, airockchip/rknn-toolkit2#474",
+        "Give every context its own output memory, or make sure the first result is read before the other context "
+        "runs.",
+        "",
+        _shared_outputs,
+    ),
+    Rule(
+        "input-changed-by-run",
+        Severity.ERROR,
+        "the run changed an input's memory",
+        "airockchip/rknn_model_zoo#371",
+        "Something else writes there: an output or internal memory that overlaps, a DMA transfer that has not ended, "
+        "another thread.",
+        "",
+        _changed,
+    ),
+    Rule(
+        "io-mem-stride",
+        Severity.ERROR,
+        "w_stride is not what the NPU reads",
+        "evidence 160_b25_zc_c3w30_u8_int8; airockchip/rknn-toolkit2#5",
+        "Leave the native attribute's w_stride, and copy pictures row by row.",
+        "for (uint32_t y = 0; y < h; y++) memcpy(dst + y * attr.w_stride * c, src + y * w * c, w * c);",
+        _stride,
+    ),
+    Rule(
+        "mini-general-api",
+        Severity.ERROR,
+        "the general API on RV1103/RV1106",
+        "airockchip/rknn-toolkit2#335; evidence mrt232_run_noio",
+        "These chips have the zero-copy API only: rknn_create_mem and rknn_set_io_mem.",
+        "rknn_set_io_mem(ctx, input_mem, &native_input_attr);",
+        _mini_general,
+    ),
+)

@@ -1,0 +1,69 @@
+"""A lint for people: findings with their calls, values and fixes, then what could not be checked."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+from rkparity.lint import Finding, Lint, Severity
+from rkparity.report.model_view import plain
+
+_COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+
+
+def print_lint(lint: Lint, *, file: TextIO | None = None) -> None:
+    """Prints the result to `file` (standard output), severities in colour on a terminal."""
+    stream = file if file is not None else sys.stdout
+    colour = stream.isatty() and os.environ.get("TERM") != "dumb"
+    for finding in lint.findings:
+        for number, line in enumerate(_lines(finding)):
+            if number == 0 and colour:
+                _print_coloured(line, _COLOURS[finding.severity], stream)
+            else:
+                print(line, file=stream)
+        print(file=stream)
+    if lint.unchecked:
+        print("not checked:", file=stream)
+        for item in lint.unchecked:
+            print(f"  {plain(item.what)}: {plain(item.reason)}", file=stream)
+    print(_summary(lint), file=stream)
+
+
+def _lines(finding: Finding) -> list[str]:
+    place = []
+    if finding.process:
+        place.append(f"process {finding.process}")
+    if finding.context:
+        place.append(f"context {finding.context}")
+    if finding.calls:
+        more = " ..." if finding.count > 1 and finding.count > len(finding.calls) else ""
+        place.append(f"call {', '.join(str(call) for call in finding.calls)}{more}")
+    times = f"; {finding.count} times" if finding.count > 1 else ""
+    lines = [f"{finding.severity.value.upper()} {finding.rule}: {finding.title}"]
+    if place:
+        lines.append(f"  {', '.join(place)}{times}")
+    lines.append(f"  {plain(finding.why)}")
+    lines.append(f"  fix: {finding.fix}")
+    lines += [f"      {line}" for line in finding.snippet.split("\n") if line]
+    lines.append(f"  see: {finding.reference}")
+    return lines
+
+
+def _summary(lint: Lint) -> str:
+    calls = sum(count for _, _, count in lint.processes)
+    counts = {severity: sum(finding.severity is severity for finding in lint.findings) for severity in Severity}
+    found = ", ".join(
+        f"{count} {severity.value}{'s' if count != 1 and severity is not Severity.INFO else ''}"
+        for severity, count in counts.items()
+        if count
+    )
+    processes = len(lint.processes)
+    return f"{calls} calls of {processes} process{'es' if processes != 1 else ''}: {found or 'no finding'}"
+
+
+def _print_coloured(line: str, style: str, stream: TextIO) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(file=stream).print(Text(line, style=style), soft_wrap=True)
