@@ -181,7 +181,9 @@ def _summary(comparison: Comparison) -> str:
         text += f", {count(Verdict.NOT_COMPARED)} undecided"
     left = len(comparison.not_compared)
     if left:
-        text += f"; {left} dumps and tensors not compared, {len(comparison.incomplete)} of them expected"
+        owed = len(comparison.incomplete)
+        said = f"{owed} of them should have been" if owed else "none of which should be"
+        text += f"; {left} more not compared, {said} (--all gives each reason)"
     return text
 
 
