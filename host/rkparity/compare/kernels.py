@@ -7,13 +7,14 @@ scored in threads.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
-import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rkparity.compare.chunks import CHUNK_NBYTES, ChunkReader
 from rkparity.compare.statistics import (
     LsbStatistics,
     PairStatistics,
@@ -24,17 +25,10 @@ from rkparity.compare.statistics import (
     signal_to_noise_db,
 )
 from rkparity.errors import DataError, UsageError
-from rkparity.runs.npy import NpyHeader, open_npy, read_npy_header
 from rkparity_agent._native import ffi, lib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
-
-CHUNK_NBYTES = 8 * 1024 * 1024
-"""Bytes of one file mapped at a time. Mapping is quicker than reading into a buffer; mapping a part at a time keeps a
-large file out of this process's resident memory."""
 
 _CHUNK_ELEMENTS = 256 * 1024
 
@@ -101,29 +95,11 @@ class _Pair:
     """One accumulator: options in, chunks in, PairStatistics out."""
 
     def __init__(self, options: ScoreOptions, test: Any, reference: Any) -> None:
-        for name, value in (("atol", options.atol), ("rtol", options.rtol), ("ulp_limit", options.ulp_limit)):
-            if not value >= 0:
-                raise UsageError(f"{name} is {value}, it must be 0 or more")
-        if options.scale is not None and not (math.isfinite(options.scale) and options.scale > 0):
-            raise UsageError(f"scale is {options.scale}, it must be positive")
         self._options = options
         self._test = test
         self._reference = reference
-        low, high = options.saturation or (0.0, 0.0)
-        slack = options.scale / 2 if options.scale is not None else 0.0
-        native = ffi.new("struct rkp_pair_options *", {
-            "atol": options.atol,
-            "rtol": options.rtol,
-            "lsb": options.scale or 0.0,
-            "ulp_limit": options.ulp_limit,
-            "saturation_low": low + slack,
-            "saturation_high": high - slack,
-            "with_ulp": options.float16_ulp,
-            "with_saturation": options.saturation is not None,
-            "implementation": options.implementation,
-        })
         self._pair = ffi.new("struct rkp_pair *")
-        lib.rkp_pair_init(self._pair, native)
+        lib.rkp_pair_init(self._pair, _native_options(options))
 
     def update(self, test: Any, reference: Any, count: int) -> None:
         if lib.rkp_pair_update(self._pair, test, self._test, reference, self._reference, count) != 0:
@@ -131,6 +107,29 @@ class _Pair:
 
     def statistics(self) -> PairStatistics:
         return _statistics(self._pair, self._options)
+
+
+@functools.lru_cache(maxsize=1024)
+def _native_options(options: ScoreOptions) -> Any:
+    """Raises UsageError for a value that is out of range."""
+    for name, value in (("atol", options.atol), ("rtol", options.rtol), ("ulp_limit", options.ulp_limit)):
+        if not value >= 0:
+            raise UsageError(f"{name} is {value}, it must be 0 or more")
+    if options.scale is not None and not (math.isfinite(options.scale) and options.scale > 0):
+        raise UsageError(f"scale is {options.scale}, it must be positive")
+    low, high = options.saturation or (0.0, 0.0)
+    slack = options.scale / 2 if options.scale is not None else 0.0
+    return ffi.new("struct rkp_pair_options *", {
+        "atol": options.atol,
+        "rtol": options.rtol,
+        "lsb": options.scale or 0.0,
+        "ulp_limit": options.ulp_limit,
+        "saturation_low": low + slack,
+        "saturation_high": high - slack,
+        "with_ulp": options.float16_ulp,
+        "with_saturation": options.saturation is not None,
+        "implementation": options.implementation,
+    })
 
 
 def _side(side: Any, with_saturation: bool) -> SideStatistics:
@@ -197,12 +196,18 @@ def _scale_ratio(dot: float, norm_reference: float) -> float:
     return dot / norm_reference / norm_reference if norm_reference != 0 else math.inf
 
 
-def _source(kind: str, quantization: Quantization | None, what: str) -> Any:
+def _source(kind: str, quantization: Quantization | None, what: object) -> Any:
     """`kind` is the kind and size of a NumPy dtype text, "f4"."""
     if kind not in _DTYPES:
         raise UsageError(f"{what}: a tensor of type {kind} cannot be scored")
     if quantization is not None and kind[0] not in "iu":
         raise UsageError(f"{what}: is {kind}, only integers can be dequantised")
+    return _native_source(kind, quantization)
+
+
+@functools.lru_cache(maxsize=1024)
+def _native_source(kind: str, quantization: Quantization | None) -> Any:
+    # The kernels only read it, so pairs may share it.
     return ffi.new("struct rkp_source *", {
         "dtype": _DTYPES[kind],
         "quantized": quantization is not None,
@@ -211,12 +216,13 @@ def _source(kind: str, quantization: Quantization | None, what: str) -> Any:
     })
 
 
-def _check_shapes(test: tuple[int, ...], reference: tuple[int, ...], what: str, ignore_unit_dims: bool) -> None:
+def _check_shapes(test: tuple[int, ...], reference: tuple[int, ...], test_name: object, reference_name: object,
+                  ignore_unit_dims: bool) -> None:
     if test == reference:
         return
     if ignore_unit_dims and [dim for dim in test if dim != 1] == [dim for dim in reference if dim != 1]:
         return
-    raise ShapeMismatch(f"{what}: shape {test} against {reference}",
+    raise ShapeMismatch(f"{test_name} against {reference_name}: shape {test} against {reference}",
                         hint="the two files are not the same tensor, or one is in another layout (NCHW against NHWC)")
 
 
@@ -228,7 +234,7 @@ def score_arrays(test: NDArray[Any], reference: NDArray[Any], options: ScoreOpti
     With a Quantization an integer side is dequantised first. With `ignore_unit_dims` shapes may differ in dimensions
     of 1. Raises ShapeMismatch for other shapes, UsageError for types that are not plain numbers.
     """
-    _check_shapes(test.shape, reference.shape, "test against reference", ignore_unit_dims)
+    _check_shapes(test.shape, reference.shape, "test", "reference", ignore_unit_dims)
     pair = _Pair(options, _source(_kind(test), test_quantization, "test"),
                  _source(_kind(reference), reference_quantization, "reference"))
     if _is_plain(test) and _is_plain(reference):
@@ -248,7 +254,7 @@ def score_channels(test: NDArray[Any], reference: NDArray[Any], axis: int, optio
 
     Raises as score_arrays does, and UsageError if there is no such axis.
     """
-    _check_shapes(test.shape, reference.shape, "test against reference", False)
+    _check_shapes(test.shape, reference.shape, "test", "reference", False)
     if not -test.ndim <= axis < test.ndim:
         raise UsageError(f"axis {axis}: the tensor has {test.ndim} dimensions")
     import numpy as np
@@ -310,52 +316,22 @@ def score_together(files: Sequence[TensorFile], pairs: Sequence[tuple[int, int, 
     Board against simulator, board against golden and simulator against golden cost three reads instead of six.
     Raises as score_files does.
     """
-    headers = [read_npy_header(file.path) for file in files]
-    for test, reference, _ in pairs:
-        _check_shapes(headers[test].shape, headers[reference].shape,
-                      f"{files[test].path} against {files[reference].path}", ignore_unit_dims)
-    sources = [_source(header.descr[1:], file.quantization, str(file.path)) for header, file in zip(headers, files)]
-    native = [_Pair(options, sources[test], sources[reference]) for test, reference, options in pairs]
-    widest = max((header.itemsize for header in headers), default=1)
-    per_chunk = CHUNK_NBYTES // widest
-    readers = [_read_chunks(file.path, header, per_chunk) for file, header in zip(files, headers)]
-    for chunks in zip(*readers):
-        for pair, (test, reference, _) in zip(native, pairs):
-            pair.update(chunks[test][0], chunks[reference][0], chunks[test][1])
-    return [pair.statistics() for pair in native]
-
-
-def _read_chunks(path: Path, header: NpyHeader, per_chunk: int) -> Iterator[tuple[Any, int]]:
-    """Pointers to the values in C order, `per_chunk` elements at a time; each is good until the next is asked for."""
-    total = header.nbytes // header.itemsize
-    one_dimension = sum(dim != 1 for dim in header.shape) <= 1
-    aligned = header.data_offset % header.itemsize == 0
-    if header.descr[0] == ">" or not aligned or (header.fortran_order and not one_dimension):
-        array = open_npy(path)
+    with contextlib.ExitStack() as stack:
+        readers = [stack.enter_context(ChunkReader(file.path, slot)) for slot, file in enumerate(files)]
+        for test, reference, _ in pairs:
+            _check_shapes(readers[test].header.shape, readers[reference].header.shape, files[test].path,
+                          files[reference].path, ignore_unit_dims)
+        sources = [_source(reader.header.descr[1:], file.quantization, file.path)
+                   for reader, file in zip(readers, files)]
+        native = [_Pair(options, sources[test], sources[reference]) for test, reference, options in pairs]
+        total = readers[0].size if readers else 0
+        for reader in readers:
+            if reader.size != total:
+                raise ShapeMismatch(f"{reader.path}: {reader.size} elements, {readers[0].path} has {total}")
+        per_chunk = CHUNK_NBYTES // max((reader.header.itemsize for reader in readers), default=1)
         for start in range(0, total, per_chunk):
-            # A copy always: it is aligned and in this machine's byte order.
-            chunk = array.flat[start : start + per_chunk].astype(array.dtype.newbyteorder("="))
-            yield _pointer(chunk), chunk.size
-        return
-    try:
-        with path.open("rb", buffering=0) as file:
-            for start in range(0, total, per_chunk):
-                count = min(per_chunk, total - start)
-                begin = header.data_offset + start * header.itemsize
-                with _window(file.fileno(), begin, count * header.itemsize, path) as pointer:
-                    yield pointer, count
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _window(descriptor: int, begin: int, nbytes: int, path: Path) -> Iterator[Any]:
-    """A pointer to `nbytes` of a file from `begin` on, while the block runs."""
-    skipped = begin % mmap.ALLOCATIONGRANULARITY
-    try:
-        mapped = mmap.mmap(descriptor, skipped + nbytes, access=mmap.ACCESS_READ, offset=begin - skipped)
-    except ValueError as error:
-        # Python compares the length with the file's size at this moment.
-        raise DataError(f"{path}: became shorter while it was read") from error
-    with mapped, ffi.from_buffer(mapped) as buffer:
-        yield ffi.cast("char *", buffer) + skipped
+            count = min(per_chunk, total - start)
+            chunks = [reader.next(count) for reader in readers]
+            for pair, (test, reference, _) in zip(native, pairs):
+                pair.update(chunks[test], chunks[reference], count)
+    return [pair.statistics() for pair in native]

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rkparity.compare.align import align
-from rkparity.compare.alignment import DumpEntry, LayerPair, PairRole
+from rkparity.compare.alignment import LayerPair, PairRole
 from rkparity.compare.ancestry import Ancestry, Seen
 from rkparity.compare.comparison import Comparison, NotCompared, PairResult
 from rkparity.compare.dumps import DumpSet, open_dumps
 from rkparity.compare.gaps import list_gaps
 from rkparity.compare.input_evidence import gather
-from rkparity.compare.inputs import prove_input
+from rkparity.compare.inputs import InputProof, prove_input
 from rkparity.compare.judge import Incoming, judge
 from rkparity.compare.kernels import ShapeMismatch
 from rkparity.compare.scoring import Scored, Scorer
 from rkparity.compare.source import TensorSource
+from rkparity.compare.threads import in_threads
 from rkparity.compare.thresholds import Thresholds
 from rkparity.compare.verdict import Origin, Verdict
 from rkparity.compare.versions import collect_versions, fit_model, version_warnings
@@ -30,6 +30,8 @@ from rkparity.runs.store import RunReader
 
 _MOST_THREADS = 2
 _INPUT_ROLES = (PairRole.INPUT, PairRole.DUPLICATE_INPUT)
+# A ShapeMismatch is a DataError.
+_REFUSED = ((ShapeMismatch, "shape-mismatch"), (DataError, "damaged-file"), (UsageError, "type"))
 
 
 def compare_runs(
@@ -127,21 +129,19 @@ class _Comparer:
     def run(self, pairs: Sequence[LayerPair]) -> _Outcome:
         results: list[PairResult] = []
         not_compared: list[NotCompared] = []
-        # The kernels release the GIL; judging needs execution order and is done as the scores come in.
-        with ThreadPoolExecutor(max_workers=min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
-            layers = [pair for pair in pairs if pair.role not in _INPUT_ROLES]
-            scores = {id(pair): pool.submit(self._score, pair) for pair in layers}
-            for pair in sorted(pairs, key=lambda pair: (pair.dump.name.index, pair.dump.file)):
-                try:
-                    results.append(
-                        self._input(pair) if pair.role in _INPUT_ROLES else self._layer(pair, scores[id(pair)].result())
-                    )
-                except ShapeMismatch as error:
-                    not_compared.append(self._refused(pair.dump, pair, "shape-mismatch", error.message))
-                except DataError as error:
-                    not_compared.append(self._refused(pair.dump, pair, "damaged-file", error.message))
-                except UsageError as error:
-                    not_compared.append(self._refused(pair.dump, pair, "type", error.message))
+        # The kernels release the GIL. Reading is most of the work, so the largest go first and none is left to the end.
+        by_size = sorted(pairs, key=lambda pair: -self._dumps.headers[pair.dump.file].nbytes)
+        found = in_threads(self._look, by_size, min(_MOST_THREADS, os.cpu_count() or 1))
+        # Judging needs execution order.
+        in_order = sorted(zip(by_size, found), key=lambda item: (item[0].dump.name.index, item[0].dump.file))
+        for pair, seen in in_order:
+            if isinstance(seen, InputProof):
+                results.append(self._input(pair, seen))
+            elif isinstance(seen, Scored):
+                results.append(self._layer(pair, seen))
+            else:
+                reason = next(reason for kind, reason in _REFUSED if isinstance(seen, kind))
+                not_compared.append(NotCompared(pair.dump.file, pair.tensor.name, reason, seen.message, True))
         not_compared += [
             NotCompared(result.dump, result.tensor, "input-not-proven", result.proof.text, True)
             for result in results
@@ -149,12 +149,16 @@ class _Comparer:
         ]
         return _Outcome(results, not_compared, self._scorer)
 
-    def _score(self, pair: LayerPair) -> Scored:
-        return self._scorer.score(pair)
+    def _look(self, pair: LayerPair) -> InputProof | Scored | DataError | UsageError:
+        """What the two files say, or why they cannot be compared; called from several threads."""
+        try:
+            if pair.role in _INPUT_ROLES:
+                return prove_input(gather(pair, self._dumps, self._reference, self._model))
+            return self._scorer.score(pair)
+        except (DataError, UsageError) as error:
+            return error
 
-    def _input(self, pair: LayerPair) -> PairResult:
-        evidence = gather(pair, self._dumps, self._reference, self._model)
-        proof = prove_input(evidence)
+    def _input(self, pair: LayerPair, proof: InputProof) -> PairResult:
         self._ancestry.remember(pair.dump.name.index, pair.dump.name.tensor, Seen(proof.verdict, proof.relative_error))
         reason = f"{proof.text}: {proof.explanation}" if proof.explanation else proof.text
         kind = self._scorer.kind(pair)
@@ -214,10 +218,6 @@ class _Comparer:
         if pair.dump.file in self._dumps.mismatched:
             notes.append(self._dumps.mismatched[pair.dump.file])
         return "; ".join(notes)
-
-    @staticmethod
-    def _refused(dump: DumpEntry, pair: LayerPair, reason: str, detail: str) -> NotCompared:
-        return NotCompared(dump.file, pair.tensor.name, reason, detail, True)
 
 
 def _with_channels(

@@ -8,6 +8,7 @@ name and understands the third.
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 from dataclasses import dataclass
@@ -26,12 +27,12 @@ _MAX_HEADER_NBYTES = 64 * 1024
 # NumPy and librknnrt pad a header of up to seven dimensions to 128 bytes.
 _USUAL_HEADER_NBYTES = 512
 _MAX_DIMS = 32
-# Plain numbers only: one kind letter, one size. Objects, strings, records and dates are not tensors.
 # The header as NumPy and librknnrt write it; anything else goes the slow way, to the same checks.
 _USUAL = re.compile(
     rb"\{'descr': '(?P<descr>[^'\\]+)', 'fortran_order': (?P<order>True|False), "
     rb"'shape': \((?P<shape>(?:(?:0|[1-9][0-9]{0,14}), ?)*(?:0|[1-9][0-9]{0,14})?)\),? ?\}\s*"
 )
+# Plain numbers only: one kind letter, one size. Objects, strings, records and dates are not tensors.
 _DESCR = re.compile(r"[<>|=](?:b1|[iu][1248]|f[248])")
 
 
@@ -44,12 +45,12 @@ class NpyHeader:
     shape: tuple[int, ...]
     data_offset: int
 
-    @property
+    @functools.cached_property
     def itemsize(self) -> int:
         """Bytes per element."""
         return int(self.descr[2:])
 
-    @property
+    @functools.cached_property
     def nbytes(self) -> int:
         """Bytes of the values."""
         count = 1
@@ -130,11 +131,9 @@ def _parse_header(start: bytes, prefix_nbytes: int, length: int, source: Path) -
     text = start[prefix_nbytes : prefix_nbytes + length]
     if len(text) < length:
         raise DataError(f"{source}: npy header of {length} bytes is cut off or too long")
-    usual = _USUAL.fullmatch(text)
+    usual = _usual_header(text, prefix_nbytes + length) if length <= _USUAL_HEADER_NBYTES else None
     if usual is not None:
-        sizes = tuple(map(int, usual["shape"].rstrip(b", ").split(b","))) if usual["shape"] else ()
-        descr = usual["descr"].decode("latin-1")
-        return _checked(descr, usual["order"] == b"True", sizes, prefix_nbytes + length, source)
+        return usual
     try:
         fields = ast.literal_eval(text.decode("latin-1").strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
@@ -142,6 +141,19 @@ def _parse_header(start: bytes, prefix_nbytes: int, length: int, source: Path) -
     if not isinstance(fields, dict) or not {"descr", "fortran_order", "shape"} <= set(fields):
         raise DataError(f"{source}: npy header lacks descr, fortran_order or shape: {text[:80]!r}")
     return _checked(fields["descr"], fields["fortran_order"], fields["shape"], prefix_nbytes + length, source)
+
+
+@functools.lru_cache(maxsize=4096)
+def _usual_header(text: bytes, data_offset: int) -> NpyHeader | None:
+    """Most tensors of a run have the header of another one. None: not as usual, or wrong; the slow way tells which."""
+    usual = _USUAL.fullmatch(text)
+    if usual is None:
+        return None
+    shape = tuple(map(int, usual["shape"].rstrip(b", ").split(b","))) if usual["shape"] else ()
+    try:
+        return _checked(usual["descr"].decode("latin-1"), usual["order"] == b"True", shape, data_offset, Path())
+    except DataError:
+        return None
 
 
 def _checked(descr: object, fortran_order: object, shape: object, data_offset: int, source: Path) -> NpyHeader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import AbstractContextManager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rkparity.compare import kernels
+from rkparity.compare.chunks import ChunkReader
 from rkparity.compare.kernels import (
     Quantization,
     ScoreOptions,
@@ -22,6 +23,7 @@ from rkparity.compare.kernels import (
     score_together,
 )
 from rkparity.errors import DataError, UsageError
+from rkparity.runs import read_npy_header
 
 OPTIONS = ScoreOptions(scale=0.01, saturation=(-1.0, 1.0), float16_ulp=True)
 
@@ -72,7 +74,7 @@ def test_types_and_orders_may_differ(tmp_path: Path) -> None:
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (40, 50, 61)}\n"
     start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
     (tmp_path / "odd.npy").write_bytes(start + header + reference.tobytes())
-    assert kernels.read_npy_header(tmp_path / "odd.npy").data_offset % 4 != 0
+    assert read_npy_header(tmp_path / "odd.npy").data_offset % 4 != 0
     for name in ("fortran", "big", "odd"):
         assert score_files(tmp_path / f"{name}.npy", tmp_path / "plain.npy").equal == reference.size
     half = score_files(tmp_path / "half.npy", tmp_path / "plain.npy", ScoreOptions(float16_ulp=True)).ulp
@@ -92,16 +94,16 @@ def test_several_pairs_read_each_file_once(tmp_path: Path, monkeypatch: pytest.M
     for name, array in (("board", board), ("simulator", simulator), ("golden", golden)):
         np.save(tmp_path / f"{name}.npy", array)
         files.append(TensorFile(tmp_path / f"{name}.npy"))
-    mapped: list[str] = []
-    window = kernels._window
+    read: list[str] = []
 
-    def counted(descriptor: int, begin: int, nbytes: int, path: Path) -> AbstractContextManager[Any]:
-        mapped.append(path.name)
-        return window(descriptor, begin, nbytes, path)
+    class Counted(ChunkReader):
+        def next(self, count: int) -> Any:
+            read.append(self.path.name)
+            return super().next(count)
 
-    monkeypatch.setattr(kernels, "_window", counted)
+    monkeypatch.setattr(kernels, "ChunkReader", Counted)
     got = score_together(files, [(0, 1, OPTIONS), (0, 2, ScoreOptions()), (1, 2, ScoreOptions())])
-    assert sorted(mapped) == ["board.npy", "golden.npy", "simulator.npy"]
+    assert sorted(read) == ["board.npy", "golden.npy", "simulator.npy"]
     for statistics, test, reference in zip(got, (board, board, simulator), (simulator, golden, golden)):
         assert statistics.euclidean == pytest.approx(score_arrays(test, reference).euclidean, rel=1e-12)
     assert got[0].lsb is not None
@@ -129,12 +131,41 @@ def test_shapes_and_damage_are_named(tmp_path: Path) -> None:
 def test_a_file_that_shrinks_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "a.npy", np.zeros(100_000, np.float32))
     np.save(tmp_path / "b.npy", np.zeros(100_000, np.float32))
-    headers = {name: kernels.read_npy_header(tmp_path / name) for name in ("a.npy", "b.npy")}
-    monkeypatch.setattr(kernels, "read_npy_header", lambda path: headers[path.name])
-    with (tmp_path / "b.npy").open("r+b") as file:
-        file.truncate(1000)
+
+    class Shortened(ChunkReader):
+        def next(self, count: int) -> Any:
+            with (tmp_path / "b.npy").open("r+b") as file:
+                file.truncate(200_000)
+            return super().next(count)
+
+    monkeypatch.setattr(kernels, "ChunkReader", Shortened)
     with pytest.raises(DataError, match=r"b\.npy: became shorter"):
         score_files(tmp_path / "a.npy", tmp_path / "b.npy")
+
+
+def test_files_of_different_size_are_not_read_to_the_shorter_end(tmp_path: Path) -> None:
+    for name, n in (("a", 100), ("b", 100), ("c", 200), ("d", 200)):
+        np.save(tmp_path / f"{name}.npy", np.zeros(n, np.float32))
+    files = [TensorFile(tmp_path / f"{name}.npy") for name in "abcd"]
+    with pytest.raises(ShapeMismatch, match=r"c\.npy: 200 elements, .*a\.npy has 100"):
+        score_together(files, [(0, 1, OPTIONS), (2, 3, OPTIONS)])
+    assert score_together([], []) == []
+
+
+def test_threads_do_not_share_buffers(tmp_path: Path) -> None:
+    expected = {}
+    for number in range(6):
+        np.save(tmp_path / f"{number}.npy", np.full(400_000 + number, number + 1, np.float32))
+        np.save(tmp_path / f"{number}b.npy", np.full(400_000 + number, number + 1.5, np.float32))
+        expected[number] = (400_000 + number, 0.5, float(number + 1))
+
+    def score(number: int) -> tuple[int, float, float]:
+        got = score_files(tmp_path / f"{number}.npy", tmp_path / f"{number}b.npy")
+        return got.n, got.max_abs_error, got.test.maximum
+
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(5):
+            assert dict(enumerate(pool.map(score, range(6)))) == expected
 
 
 def test_memory_stays_fixed_and_numpy_is_not_needed(tmp_path: Path) -> None:
