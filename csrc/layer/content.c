@@ -12,7 +12,7 @@
 #include "layer/readable.h"
 #include "layer/trace.h"
 
-enum { HEADER = 128, WINDOW = 4 << 20 };
+enum { HEADER = 128 };
 
 /* A copy being written; fd -1: none, or given up. */
 struct copy {
@@ -105,26 +105,22 @@ static void look_at_chunk(struct rkl_content *content, struct rkp_xxh64 *hash, c
     }
 }
 
-/* Proves a window, then works on it chunk by chunk in one aligned buffer that stays in the cache. */
-static void walk(struct rkl_content *content, const struct rkl_prober *prober, const uint8_t *buffer, uint8_t *chunk, struct copy *copy)
+/* Chunk by chunk in one aligned buffer that stays in the cache. */
+static void walk(struct rkl_content *content, struct rkl_prober *prober, const uint8_t *buffer, uint8_t *chunk, struct copy *copy)
 {
     struct rkp_xxh64 hash;
     rkp_xxh64_init(&hash, 0);
     while (content->read < content->size && !content->unread) {
-        const uint64_t wanted = content->size - content->read < WINDOW ? content->size - content->read : WINDOW;
-        const uint64_t window = rkl_readable(prober, buffer + content->read, wanted);
-        for (uint64_t done = 0; done < window;) {
-            const size_t n = (size_t)(window - done < RKL_CHUNK ? window - done : RKL_CHUNK);
-            rkl_copy_raw(chunk, buffer + content->read + done, n);
-            look_at_chunk(content, &hash, chunk, n, content->read + done == 0);
-            if (copy->fd >= 0 && !write_all(copy->fd, chunk, n)) {
-                copy_give_up(copy);
-            }
-            done += n;
+        const uint64_t left = content->size - content->read;
+        const size_t wanted = (size_t)(left < RKL_CHUNK ? left : RKL_CHUNK);
+        const size_t n = rkl_fetch(prober, chunk, buffer + content->read, wanted);
+        look_at_chunk(content, &hash, chunk, n, content->read == 0);
+        if (copy->fd >= 0 && !write_all(copy->fd, chunk, n)) {
+            copy_give_up(copy);
         }
-        content->read += window;
-        if (window < wanted) {
-            content->unread = "not readable";
+        content->read += n;
+        if (n < wanted) {
+            content->unread = prober->refused ? "no descriptor" : "not readable";
         }
     }
     content->hash = rkp_xxh64_value(&hash);
@@ -156,9 +152,8 @@ void rkl_content_take(struct rkl_content *content, const void *buffer, uint64_t 
     chunk = malloc(RKL_CHUNK);
     if (!chunk) {
         content->unread = "no memory";
-    } else if (!rkl_prober_open(&prober)) {
-        content->unread = "no descriptor";
     } else {
+        rkl_prober_open(&prober);
         copy_begin(&copy, keep, size);
         walk(content, &prober, buffer, chunk, &copy);
         if (copy_finish(&copy, type, content->read)) {

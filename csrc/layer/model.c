@@ -76,25 +76,26 @@ static void hash_memory(struct rkl_model *model, const uint8_t *data)
     struct rkl_prober prober;
     struct rkl_sha256 hash;
     uint8_t *chunk = malloc(RKL_CHUNK);
+    uint64_t done = 0;
     if (!chunk) {
         model->unread = "no memory";
-    } else if (!rkl_prober_open(&prober)) {
-        model->unread = "no descriptor";
     } else {
-        const uint64_t readable = rkl_readable(&prober, data, model->size);
-        rkl_prober_close(&prober);
+        rkl_prober_open(&prober);
         rkl_sha256_init(&hash);
-        for (uint64_t done = 0; readable == model->size && done < readable;) {
-            const size_t n = (size_t)(readable - done < RKL_CHUNK ? readable - done : RKL_CHUNK);
-            rkl_copy_raw(chunk, data + done, n);
+        while (done < model->size && !model->unread) {
+            const uint64_t left = model->size - done;
+            const size_t wanted = (size_t)(left < RKL_CHUNK ? left : RKL_CHUNK);
+            const size_t n = rkl_fetch(&prober, chunk, data + done, wanted);
             rkl_sha256_update(&hash, chunk, n);
             done += n;
+            if (n < wanted) {
+                model->unread = prober.refused ? "no descriptor" : "not readable";
+            }
         }
-        if (readable == model->size) {
+        rkl_prober_close(&prober);
+        if (!model->unread) {
             rkl_sha256_text(&hash, model->sha256);
             model->hashed = true;
-        } else {
-            model->unread = "not readable";
         }
     }
     free(chunk);

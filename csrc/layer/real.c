@@ -8,11 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "layer/trace.h"
+#include "layer/journal.h"
 
 enum found { FOUND_NONE, FOUND_TARGET, FOUND_DLOPEN, FOUND_NEXT, FOUND_SEARCH };
 
@@ -91,11 +89,7 @@ static bool is_layer(const char *file)
     one = open(info.dli_fname, mode);
     two = open(file, mode);
     if (one >= 0 && two >= 0) {
-#if defined(__arm__)
-        same = syscall(SYS_fstat64, one, &a) == 0 && syscall(SYS_fstat64, two, &b) == 0;
-#else
-        same = syscall(SYS_fstat, one, &a) == 0 && syscall(SYS_fstat, two, &b) == 0;
-#endif
+        same = rkl_identify(one, &a) && rkl_identify(two, &b);
         same = same && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
     }
     if (one >= 0) {

@@ -63,17 +63,32 @@ static void add_char(struct rkl_text *text, char c)
     add(text, &c, 1);
 }
 
-static void item(struct rkl_text *text, const char *key)
+/* The comma, the key and room for `more` bytes of value in one go; NULL when there is no memory. */
+static char *begin_item(struct rkl_text *text, const char *key, size_t more)
 {
+    const size_t length = key ? strlen(key) : 0;
+    char *to = reserve(text, length + 4 + more);
+    if (!to) {
+        return NULL;
+    }
     if (text->separate) {
-        add_char(text, ',');
+        *to++ = ',';
     }
     text->separate = true;
     if (key) {
-        add_char(text, '"');
-        add(text, key, strlen(key));
-        add(text, "\":", 2);
+        *to++ = '"';
+        memcpy(to, key, length);
+        to += length;
+        *to++ = '"';
+        *to++ = ':';
     }
+    text->used = (size_t)(to - text->data);
+    return to;
+}
+
+static void item(struct rkl_text *text, const char *key)
+{
+    begin_item(text, key, 0);
 }
 
 void rkl_open(struct rkl_text *text, const char *key, char bracket)
@@ -105,15 +120,19 @@ void rkl_put_bool(struct rkl_text *text, const char *key, bool value)
     }
 }
 
-static void add_uint(struct rkl_text *text, uint64_t value)
+enum { MAX_DIGITS = 20 };
+
+/* Writes the digits to `to`, which has room for MAX_DIGITS; returns their number. */
+static size_t write_uint(char *to, uint64_t value)
 {
-    char digits[20];
+    char digits[MAX_DIGITS];
     size_t start = sizeof digits;
     do {
         digits[--start] = (char)('0' + (int)(value % 10));
         value /= 10;
     } while (value > 0);
-    add(text, digits + start, sizeof digits - start);
+    memcpy(to, digits + start, sizeof digits - start);
+    return sizeof digits - start;
 }
 
 static void add_hex(struct rkl_text *text, uint64_t value, int least)
@@ -129,17 +148,20 @@ static void add_hex(struct rkl_text *text, uint64_t value, int least)
 
 void rkl_put_uint(struct rkl_text *text, const char *key, uint64_t value)
 {
-    item(text, key);
-    add_uint(text, value);
+    char *to = begin_item(text, key, MAX_DIGITS);
+    if (to) {
+        text->used += write_uint(to, value);
+    }
 }
 
 static void add_int(struct rkl_text *text, int64_t value)
 {
-    if (value < 0) {
-        add_char(text, '-');
-        add_uint(text, 0 - (uint64_t)value);
-    } else {
-        add_uint(text, (uint64_t)value);
+    char *to = reserve(text, 1 + MAX_DIGITS);
+    if (to && value < 0) {
+        *to = '-';
+        text->used += 1 + write_uint(to + 1, 0 - (uint64_t)value);
+    } else if (to) {
+        text->used += write_uint(to, (uint64_t)value);
     }
 }
 
@@ -191,17 +213,8 @@ void rkl_put_number(struct rkl_text *text, const char *key, double value)
         return;
     }
     locale_t before = uselocale(own);
-    length = snprintf(digits, sizeof digits, "%.17g", value);
-    /* 0.1 rather than 0.10000000000000001, where that is the same number. */
-    for (int precision = 6; precision < 17; precision += 5) {
-        char shorter[40];
-        const int n = snprintf(shorter, sizeof shorter, "%.*g", precision, value);
-        if (strtod(shorter, NULL) == value) {
-            memcpy(digits, shorter, (size_t)n);
-            length = n;
-            break;
-        }
-    }
+    /* 9 digits tell every float32 from every other. */
+    length = snprintf(digits, sizeof digits, "%.9g", value);
     uselocale(before);
     freelocale(own);
     add(text, digits, (size_t)length);
@@ -225,6 +238,16 @@ static size_t sequence(const unsigned char *p, size_t left)
     return code >= least[n] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? n : 0;
 }
 
+/* How many characters from the start on stand for themselves. */
+static size_t plain_length(const char *value, size_t left)
+{
+    size_t n = 0;
+    while (n < left && value[n] >= 0x20 && value[n] < 0x7f && value[n] != '"' && value[n] != '\\') {
+        n++;
+    }
+    return n;
+}
+
 void rkl_put_text(struct rkl_text *text, const char *key, const char *value, size_t limit)
 {
     size_t left;
@@ -235,6 +258,10 @@ void rkl_put_text(struct rkl_text *text, const char *key, const char *value, siz
     left = strnlen(value, limit);
     item(text, key);
     add_char(text, '"');
+    const size_t plain = plain_length(value, left);
+    add(text, value, plain);
+    value += plain;
+    left -= plain;
     for (const unsigned char *p = (const unsigned char *)value; left > 0;) {
         const size_t n = sequence(p, left);
         if (n == 0) {

@@ -1,7 +1,6 @@
 #include "layer/trace.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "layer/journal.h"
 #include "layer/real.h"
 #include "layer/registry.h"
 
@@ -24,16 +23,11 @@ static struct {
     pthread_mutex_t lock;
     bool on;
     bool opened;
-    int fd;
-    dev_t device;
-    ino_t inode;
-    uint64_t written;
     uint64_t file_limit;
     pid_t forked_from;
     struct rkl_settings settings;
     char folder[RKL_PATH_SIZE];
-    char path[RKL_PATH_SIZE];
-} trace = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
+} trace = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static atomic_bool ready;
 static atomic_uint_fast64_t next_call;
@@ -43,16 +37,6 @@ static __thread struct {
     unsigned generation;
     uint32_t number;
 } self;
-
-/* fstat has had several versions in glibc; the system call has one. */
-static bool identify(int fd, struct stat *status)
-{
-#if defined(__arm__)
-    return syscall(SYS_fstat64, fd, status) == 0;
-#else
-    return syscall(SYS_fstat, fd, status) == 0;
-#endif
-}
 
 static bool is_set(const char *name)
 {
@@ -88,15 +72,10 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
-    struct stat status;
     if (trace.opened) {
-        if (identify(trace.fd, &status) && status.st_dev == trace.device && status.st_ino == trace.inode) {
-            close(trace.fd);
-        }
-        trace.fd = -1;
+        rkl_journal_abandon();
         trace.opened = false;
     }
-    trace.written = 0;
     trace.forked_from = getppid();
     atomic_store(&next_call, 0);
     atomic_fetch_add(&generation, 1);
@@ -216,18 +195,10 @@ static void end_line(struct rkl_text *line)
     }
 }
 
-static void append(const char *data, size_t nbytes)
+static void append(const struct rkl_text *line)
 {
-    while (nbytes > 0) {
-        const ssize_t n = write(trace.fd, data, nbytes);
-        if (n > 0) {
-            data += n;
-            nbytes -= (size_t)n;
-            trace.written += (uint64_t)n;
-        } else if (n == 0 || errno != EINTR) {
-            trace.on = false;
-            return;
-        }
+    if (!line->failed && !rkl_journal_append(line->data, line->used)) {
+        trace.on = false;
     }
 }
 
@@ -268,104 +239,71 @@ static void put_start(struct rkl_text *line)
     rkl_close(line, '}');
 }
 
-static bool keep_descriptor(int fd)
+static bool create_file(void)
 {
-    struct rlimit limit;
-    struct stat status;
-    int high = -1;
-    /* Programs expect small numbers for their own files, and some close them all. */
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= 64) {
-        high = fcntl(fd, F_DUPFD_CLOEXEC, (limit.rlim_cur < 1024 ? (int)limit.rlim_cur : 1024) - 32);
+    char path[RKL_PATH_SIZE];
+    for (unsigned attempt = 0; attempt < 10000; attempt++) {
+        const int length = attempt == 0
+                               ? snprintf(path, sizeof path, "%s/rkparity-%ld.jsonl", trace.folder, (long)getpid())
+                               : snprintf(path, sizeof path, "%s/rkparity-%ld-%u.jsonl", trace.folder, (long)getpid(), attempt);
+        if (length >= (int)sizeof path) {
+            return false;
+        }
+        if (rkl_journal_create(path)) {
+            return true;
+        }
+        if (errno != EEXIST) {
+            return false;
+        }
     }
-    if (high >= 0) {
-        close(fd);
-        fd = high;
-    }
-    if (!identify(fd, &status)) {
-        close(fd);
-        return false;
-    }
-    trace.fd = fd;
-    trace.device = status.st_dev;
-    trace.inode = status.st_ino;
-    return true;
+    return false;
 }
 
 static void open_file(void)
 {
     struct rkl_text line;
-    int fd = -1;
-    for (unsigned attempt = 0; fd < 0 && attempt < 10000; attempt++) {
-        const int length = attempt == 0 ? snprintf(trace.path, sizeof trace.path, "%s/rkparity-%ld.jsonl", trace.folder, (long)getpid())
-                                        : snprintf(trace.path, sizeof trace.path, "%s/rkparity-%ld-%u.jsonl", trace.folder,
-                                                   (long)getpid(), attempt);
-        if (length >= (int)sizeof trace.path) {
-            break;
-        }
-        fd = open(trace.path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0 && errno != EEXIST) {
-            break;
-        }
-    }
-    if (fd < 0 || !keep_descriptor(fd)) {
-        fprintf(stderr, "rkparity layer: %s cannot be created: no trace is written\n", trace.path);
+    if (trace.settings.max_bytes < MIB || !create_file()) {
+        fprintf(stderr, "rkparity layer: no trace can be written into %s\n", trace.folder);
         trace.on = false;
         return;
     }
     trace.opened = true;
     put_start(&line);
     end_line(&line);
-    append(line.data, line.used);
+    append(&line);
+    rkl_text_free(&line);
     rkl_trace_begin(&line, "library");
     rkl_real_describe(&line);
     end_line(&line);
-    append(line.data, line.used);
+    append(&line);
     rkl_text_free(&line);
 }
 
-/* Whether the descriptor still is the trace; opens the trace again when the program closed or reused it. */
-static bool descriptor_is_ours(void)
+static void write_or_end(struct rkl_text *line)
 {
-    struct stat status;
-    int fd;
-    if (identify(trace.fd, &status) && status.st_dev == trace.device && status.st_ino == trace.inode) {
-        return true;
+    /* What is reserved ahead counts: the limit of the process must not be passed. */
+    if (rkl_journal_used() + line->used + MIB / 2 > trace.settings.max_bytes) {
+        struct rkl_text last;
+        rkl_trace_begin(&last, "limit");
+        rkl_put_uint(&last, "max_bytes", trace.settings.max_bytes);
+        end_line(&last);
+        append(&last);
+        rkl_journal_finish();
+        trace.on = false;
+    } else {
+        append(line);
     }
-    const dev_t device = trace.device;
-    const ino_t inode = trace.inode;
-    fd = open(trace.path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 || !keep_descriptor(fd)) {
-        return false;
-    }
-    if (trace.device != device || trace.inode != inode) {
-        close(trace.fd);
-        return false;
-    }
-    return true;
 }
 
 void rkl_trace_write(struct rkl_text *line)
 {
-    enum { ROOM = 128 };
     end_line(line);
     pthread_mutex_lock(&trace.lock);
     if (trace.on && !trace.opened) {
         open_file();
     }
-    if (trace.on && !descriptor_is_ours()) {
-        trace.on = false;
-    }
-    if (trace.on && !line->failed) {
-        if (trace.written + line->used + ROOM > trace.settings.max_bytes) {
-            struct rkl_text last;
-            rkl_trace_begin(&last, "limit");
-            rkl_put_uint(&last, "max_bytes", trace.settings.max_bytes);
-            end_line(&last);
-            append(last.data, last.used);
-            trace.on = false;
-        } else {
-            append(line->data, line->used);
-        }
+    if (trace.on) {
+        write_or_end(line);
     }
     pthread_mutex_unlock(&trace.lock);
     rkl_text_free(line);
@@ -385,6 +323,9 @@ __attribute__((destructor)) static void on_exit_of_process(void)
         rkl_put_uint(&line, "calls", atomic_load(&next_call));
         rkl_registry_put_open(&line);
         rkl_trace_write(&line);
+        pthread_mutex_lock(&trace.lock);
+        rkl_journal_finish();
+        pthread_mutex_unlock(&trace.lock);
     }
     errno = saved;
 }

@@ -5,9 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "layer/journal.h"
 #include "layer/text.h"
-
-enum { RKL_PATH_SIZE = 1024 };
 
 struct rkl_settings {
     bool hash;
@@ -29,7 +28,7 @@ uint64_t rkl_trace_next(void);
 uint32_t rkl_thread(void);
 int64_t rkl_now(void);
 
-/* Closes the line's object, ends it and appends it to the file in one write; frees the text. */
+/* Closes the line's object, ends it and appends it to the file in one piece; frees the text. */
 void rkl_trace_write(struct rkl_text *line);
 /* A line is begun with {"event": EVENT. */
 void rkl_trace_begin(struct rkl_text *line, const char *event);

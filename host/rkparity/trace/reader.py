@@ -130,7 +130,8 @@ def read_trace(path: Path) -> Trace:
                 raise DataError(f"{path}: has {size} bytes, at most {MAX_NBYTES} are read")
             for number, line in _lines(file, path):
                 if not line.endswith(b"\n"):
-                    collected.truncated = len(line)
+                    # The layer reserves the file ahead; what a killed process left unused are zero bytes.
+                    collected.truncated = len(line.rstrip(b"\0"))
                     break
                 collected.add(_parse(line, f"{path}:{number}"), number)
     except OSError as error:
