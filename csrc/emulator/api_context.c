@@ -64,12 +64,14 @@ static int accept(rkabi_context ctx) {
     return RKABI_OK;
 }
 
+#ifndef RKPARITY_EMULATOR_MINI
 EMU_EXPORT int rknn_set_core_mask(rkabi_context ctx, rkabi_core_mask core_mask) {
     bool known = core_mask == RKABI_CORE_ALL || ((unsigned)core_mask <= RKABI_CORE_0_1_2 && (unsigned)core_mask != 5 &&
                                                  (unsigned)core_mask != 6);
     int status = accept(ctx);
     return status == RKABI_OK && !known ? RKABI_ERR_PARAM_INVALID : status;
 }
+#endif
 
 EMU_EXPORT int rknn_set_batch_core_num(rkabi_context ctx, int core_num) {
     int status = accept(ctx);

@@ -3,8 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef RKPARITY_EMULATOR_MINI
+#define DEFAULT_VERSION "mini-2.3.2"
+#else
+#define DEFAULT_VERSION "1.6.0"
+#endif
+
 static const emu_version versions[] = {
-    {.name = "1.6.0", /* evidence 160_*; the first is the default */
+    {.name = "1.6.0", /* evidence 160_* */
      .number = "1.6.0",
      .library = "librknnrt",
      .punctuation = ",",
@@ -32,7 +38,7 @@ static const emu_version versions[] = {
 const emu_version *emu_version_from_environment(void) {
     const char *wanted = getenv("RKPARITY_EMULATOR_VERSION");
     if (wanted == NULL || *wanted == '\0')
-        return &versions[0];
+        wanted = DEFAULT_VERSION;
     for (size_t i = 0; i < sizeof versions / sizeof *versions; i++)
         if (strcmp(versions[i].name, wanted) == 0)
             return &versions[i];

@@ -18,7 +18,8 @@ typedef struct emu_version {
     int last_query;         /* highest command that rknn_query answers */
 } emu_version;
 
-/* The version asked for; NULL when the variable names none of them. Unset or empty: 1.6.0. */
+/* The version asked for; NULL when the variable names none of them. Unset or empty: 1.6.0; in
+   librknnmrt mini-2.3.2. */
 const emu_version *emu_version_from_environment(void);
 /* The values RKPARITY_EMULATOR_VERSION may have. */
 #define EMU_VERSION_CHOICES "1.5.2, 1.6.0, mini-2.3.2"
