@@ -196,8 +196,8 @@ def _memory_relations(played: Played) -> list[Finding]:
             dtype = np.dtype(_TYPES[int(attribute[3])])
             raw = (played.folder / "io" / match[4]).read_bytes()
             logical = _logical(raw, dtype, int(attribute[2]), tuple(map(int, attribute[1].split(","))), tensor.shape)
-            if logical is None:
-                continue
+            if logical is None or raw == bytes([_FILL]) * len(raw):
+                continue  # too small, or not written to: the sizes' comparison says whether that is right
             values = logical if dtype == np.int64 else _dequantized(logical, int(attribute[4]), float(attribute[5]))
             findings.append(_relation(f"memory of {tensor.name}", dump, values))
     return findings

@@ -27,7 +27,10 @@ from rkparity.model import Model, read_model
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER_SOURCE = Path(__file__).with_name("driver.c")
 VERSION_VARIABLE = "RKPARITY_EMULATOR_VERSION"
+LIBRARY, MINI_LIBRARY = "librknnrt.so", "librknnmrt.so"
 CRASH_VARIABLE = "RKPARITY_EMULATOR_CRASH"
+# Versions that are not emulated are played on the nearest that is.
+EMULATED = {"1.6.0": "1.6.0", "1.5.2": "1.5.2", "1.4.0": "1.5.2", "1.2.0": "1.5.2", "2.3.2": "mini-2.3.2"}
 _TIMEOUT_S = 60
 _GARBAGE = b"not a model, as the recorded file was none" * 100
 _DUMP_LINE = re.compile(r"dump (?:npy|txt) tensor to: (.+)|(?:failed open dump path:|Unable to create file) (.+)")
@@ -110,6 +113,8 @@ def compile_driver(target: Path, compiler: str = "cc") -> Path:
 def compile_library(target: Path, compiler: str = "cc", options: Sequence[str] = ("-O1", "-g")) -> Path:
     """Compiles the emulated library from its sources: the player needs no installation."""
     sources = sorted((ROOT / "csrc" / "emulator").glob("*.c"))
+    if target.name == MINI_LIBRARY:
+        options = (*options, "-DRKPARITY_EMULATOR_MINI")
     command = [
         compiler,
         "-std=gnu11",
@@ -134,8 +139,9 @@ def compile_library(target: Path, compiler: str = "cc", options: Sequence[str] =
 class Player:
     """One server and one driver for many experiments; a context manager."""
 
-    def __init__(self, library: Path, driver: Path, models: Path, scratch: Path) -> None:
-        self._library = library
+    def __init__(self, libraries: Path, driver: Path, models: Path, scratch: Path) -> None:
+        """`libraries` is the folder with librknnrt.so and librknnmrt.so."""
+        self._libraries = libraries
         self._driver = driver
         self._models = models
         self._scratch = scratch
@@ -160,7 +166,7 @@ class Player:
         for name in dump_folders(experiment):
             (folder / name).mkdir()
         done = subprocess.run(
-            [self._driver, self._library, model, *experiment.calls],
+            [self._driver, self._libraries / (MINI_LIBRARY if experiment.mini else LIBRARY), model, *experiment.calls],
             cwd=folder,
             env=self._environment(experiment),
             stdout=subprocess.PIPE,
@@ -185,7 +191,7 @@ class Player:
             **environment,
             **socket_environment(self._server.socket_path),
             **experiment.environment,
-            VERSION_VARIABLE: f"mini-{experiment.version}" if experiment.mini else experiment.version,
+            VERSION_VARIABLE: EMULATED[experiment.version],
             CRASH_VARIABLE: "1",
         }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fidelity.corpus import Experiment, read_experiments, unpack
-from fidelity.player import Player, compile_driver, compile_library
+from fidelity.player import LIBRARY, MINI_LIBRARY, Player, compile_driver, compile_library
 from fidelity.respects import RESPECTS, Outcome, Result, judge, unplayable
 from fidelity.stand_ins import Kept, stand_in
 
@@ -22,16 +22,18 @@ class Corpus:
 
     experiments: tuple[Experiment, ...]
     models: Path
-    library: Path
+    libraries: Path
     driver: Path
 
 
 def prepare(scratch: Path) -> Corpus:
     """Unpacks and compiles into `scratch`."""
+    for name in (LIBRARY, MINI_LIBRARY):
+        compile_library(scratch / name)
     return Corpus(
         read_experiments(unpack("experiments.tar.xz", scratch / "experiments")),
         unpack("models.tar.xz", scratch / "models"),
-        compile_library(scratch / "librknnrt.so"),
+        scratch,
         compile_driver(scratch / "driver"),
     )
 
@@ -39,7 +41,7 @@ def prepare(scratch: Path) -> Corpus:
 def play_all(corpus: Corpus, scratch: Path, wanted: Callable[[str], bool] = lambda name: True) -> list[Result]:
     """Plays the wanted experiments; seven results each, in the corpus's order."""
     results: list[Result] = []
-    with Player(corpus.library, corpus.driver, corpus.models, scratch / "played") as player:
+    with Player(corpus.libraries, corpus.driver, corpus.models, scratch / "played") as player:
         for experiment in corpus.experiments:
             if not wanted(experiment.name):
                 continue
