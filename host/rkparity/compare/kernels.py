@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CHUNK_ELEMENTS = 256 * 1024
+_FIRST_ELEMENTS = 4096
 
 _DTYPES: dict[str, int] = {
     "f4": lib.RKP_FLOAT32,
@@ -316,6 +317,17 @@ def score_together(files: Sequence[TensorFile], pairs: Sequence[tuple[int, int, 
     Board against simulator, board against golden and simulator against golden cost three reads instead of six.
     Raises as score_files does.
     """
+    return _score_read(files, pairs, ignore_unit_dims, None)
+
+
+def begin_apart(test: TensorFile, reference: TensorFile, *, ignore_unit_dims: bool = False) -> bool:
+    """Whether a value differs among the first few thousand of two files; raises as score_files does."""
+    (stats,) = _score_read([test, reference], [(0, 1, DEFAULT_OPTIONS)], ignore_unit_dims, _FIRST_ELEMENTS)
+    return stats.equal != stats.n
+
+
+def _score_read(files: Sequence[TensorFile], pairs: Sequence[tuple[int, int, ScoreOptions]], ignore_unit_dims: bool,
+                at_most: int | None) -> list[PairStatistics]:
     with contextlib.ExitStack() as stack:
         readers = [stack.enter_context(ChunkReader(file.path, slot)) for slot, file in enumerate(files)]
         for test, reference, _ in pairs:
@@ -328,6 +340,7 @@ def score_together(files: Sequence[TensorFile], pairs: Sequence[tuple[int, int, 
         for reader in readers:
             if reader.size != total:
                 raise ShapeMismatch(f"{reader.path}: {reader.size} elements, {readers[0].path} has {total}")
+        total = total if at_most is None else min(total, at_most)
         per_chunk = CHUNK_NBYTES // max((reader.header.itemsize for reader in readers), default=1)
         for start in range(0, total, per_chunk):
             count = min(per_chunk, total - start)

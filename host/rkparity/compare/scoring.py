@@ -13,6 +13,7 @@ from rkparity.compare.kernels import (
     Quantization,
     ScoreOptions,
     TensorFile,
+    begin_apart,
     score_channels,
     score_files,
     score_together,
@@ -73,10 +74,7 @@ class Scorer:
             if scale is not None:
                 kind, source = Kind.QUANTIZED, "values"
         options = ScoreOptions(scale=scale if kind is Kind.QUANTIZED else None)
-        stats = score_files(test, reference, options, ignore_unit_dims=True)
-        golden = None
-        if stats.equal != stats.n and kind is not Kind.INTEGER:
-            golden = self._against_golden(test, reference, pair.tensor, options)
+        stats, golden = self._scores(test, reference, pair.tensor, options, with_golden=kind is not Kind.INTEGER)
         return Scored(stats, kind, options.scale, source, golden)
 
     def channels(self, pair: LayerPair, scale: float | None) -> tuple[PairStatistics, ...]:
@@ -106,23 +104,43 @@ class Scorer:
             raise DataError(f"{path}: the reference's tensor {record.name!r} is missing")
         return path
 
-    def _against_golden(
-        self, test: TensorFile, reference: TensorFile, record: TensorRecord, options: ScoreOptions
-    ) -> Golden | None:
-        golden_record = self._golden_tensors.get(record.name)
-        # A tensor cut to the next operator's range in the simulator and on the board is whole in golden.
-        if golden_record is None or self._golden is None or record.not_comparable:
-            return None
-        if [dim for dim in golden_record.shape if dim != 1] != [dim for dim in record.shape if dim != 1]:
-            self.golden_misfits.append(record.name)
-            return None
-        golden = TensorFile(self._reference_file(self._golden, golden_record))
+    def _scores(
+        self, test: TensorFile, reference: TensorFile, record: TensorRecord, options: ScoreOptions, *, with_golden: bool
+    ) -> tuple[PairStatistics, Golden | None]:
+        """Golden is looked at only for a pair that differs; one that begins to at once is read once for all of it."""
+        if with_golden and self._golden is not None and begin_apart(test, reference, ignore_unit_dims=True):
+            golden = self._golden_file(self._golden, record)
+            if golden is not None:
+                pairs = [(0, 1, options), (0, 2, options), (1, 2, options)]
+                stats, board, simulator = score_together([test, reference, golden], pairs, ignore_unit_dims=True)
+                return stats, _golden(board, simulator)
+            return score_files(test, reference, options, ignore_unit_dims=True), None
+        stats = score_files(test, reference, options, ignore_unit_dims=True)
+        if not with_golden or self._golden is None or stats.equal == stats.n:
+            return stats, None
+        golden = self._golden_file(self._golden, record)
+        if golden is None:
+            return stats, None
         board, simulator = score_together(
             [test, reference, golden], [(0, 2, options), (1, 2, options)], ignore_unit_dims=True
         )
-        defined = simulator.euclidean > 0 and board.euclidean == board.euclidean
-        ratio = board.euclidean / simulator.euclidean if defined else None
-        return Golden(board.relative_euclidean, simulator.relative_euclidean, simulator.max_abs_error, ratio)
+        return stats, _golden(board, simulator)
+
+    def _golden_file(self, source: TensorSource, record: TensorRecord) -> TensorFile | None:
+        golden = self._golden_tensors.get(record.name)
+        # A tensor cut to the next operator's range in the simulator and on the board is whole in golden.
+        if golden is None or record.not_comparable:
+            return None
+        if [dim for dim in golden.shape if dim != 1] != [dim for dim in record.shape if dim != 1]:
+            self.golden_misfits.append(record.name)
+            return None
+        return TensorFile(self._reference_file(source, golden))
+
+
+def _golden(board: PairStatistics, simulator: PairStatistics) -> Golden:
+    defined = simulator.euclidean > 0 and board.euclidean == board.euclidean
+    ratio = board.euclidean / simulator.euclidean if defined else None
+    return Golden(board.relative_euclidean, simulator.relative_euclidean, simulator.max_abs_error, ratio)
 
 
 def _step(pair: LayerPair) -> float | None:

@@ -110,6 +110,17 @@ def test_several_pairs_read_each_file_once(tmp_path: Path, monkeypatch: pytest.M
     assert got[1].lsb is None
 
 
+def test_the_beginning_tells_whether_files_differ(tmp_path: Path) -> None:
+    values = np.ones((3, 10_000), np.float32)
+    np.save(tmp_path / "a.npy", values)
+    for place, apart in ((0, True), (4095, True), (4096, False), (29_999, False)):
+        other = values.copy()
+        other.reshape(-1)[place] = np.nan
+        np.save(tmp_path / "b.npy", other[None])
+        files = TensorFile(tmp_path / "a.npy"), TensorFile(tmp_path / "b.npy")
+        assert kernels.begin_apart(*files, ignore_unit_dims=True) is apart
+
+
 def test_shapes_and_damage_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((1, 3, 4, 4), np.float32))
     np.save(tmp_path / "b.npy", np.zeros((1, 4, 4, 3), np.float32))
