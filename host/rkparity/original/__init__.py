@@ -1,0 +1,1 @@
+"""The float reference: the model in its own framework."""
