@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rkparity.board.listing import RemoteFile
+from rkparity.board.progress import Reporter
 from rkparity.board.tar_reader import Received, TarReceiver
 from rkparity.board.transport import RemoteProcess, Transport, last_line
 from rkparity.errors import TransferError
@@ -55,6 +56,40 @@ def fetch_files(
         ) from error
     except OSError as error:
         raise local_disk_error(folder, error) from error
+
+
+def fetch_verified(
+    transport: Transport,
+    directory: str,
+    files: Sequence[RemoteFile],
+    folder: Path,
+    *,
+    tools: frozenset[str],
+    progress: Reporter,
+) -> None:
+    """Copies `files` as `fetch_files` does and compares their SHA-256 with the board's, where the board can hash.
+
+    Raises TransferError when one differs, and as `fetch_files` does.
+    """
+    if not files:
+        return
+    received: dict[str, str] = {}
+
+    def arrived(file: Received) -> None:
+        received[file.name] = file.sha256
+
+    digests = Digests(transport, directory, [file.name for file in files], tools) if can_hash(tools) else None
+    try:
+        fetch_files(transport, directory, files, folder, tools=tools, on_bytes=progress.advance, on_file=arrived)
+        wrong = mismatches(received, digests.result(timeout_s=600)) if digests is not None else []
+    finally:
+        if digests is not None:
+            digests.cancel()
+    if wrong:
+        raise TransferError(
+            f"{transport.name}: {len(wrong)} files differ from the board's after the transfer, first {wrong[0]!r}",
+            hint="run again",
+        )
 
 
 def local_disk_error(folder: Path, error: OSError) -> TransferError:

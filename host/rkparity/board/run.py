@@ -14,7 +14,7 @@ from typing import Any
 from rkparity import __version__
 from rkparity.board.deploy import check_kit, interpreter, uses_agent
 from rkparity.board.dump_records import is_dump, precision_of, records_of
-from rkparity.board.fetch import Digests, can_hash, fetch_files, local_disk_error, mismatches
+from rkparity.board.fetch import fetch_verified, local_disk_error
 from rkparity.board.job import InputFile, RunSettings
 from rkparity.board.kit import Kit, find_kit
 from rkparity.board.launch import run_agent
@@ -23,7 +23,6 @@ from rkparity.board.preflight import BoardInfo, check_board, inspect_board
 from rkparity.board.progress import Reporter, size_text
 from rkparity.board.push import Outgoing, push_files
 from rkparity.board.runner import runner_command
-from rkparity.board.tar_reader import Received
 from rkparity.board.transport import Transport
 from rkparity.board.workspace import Workspace
 from rkparity.errors import AgentError, ConnectionFailed, TransferError, UsageError
@@ -197,7 +196,14 @@ def _collect(
             progress.begin("fetch", total)
             for sub, files in (("dumps", dumps), ("outputs", results)):
                 (writer.folder / sub).mkdir()
-                _fetch(workspace, f"{folder}/{sub}", files, writer.folder / sub, progress)
+                fetch_verified(
+                    workspace.transport,
+                    f"{folder}/{sub}",
+                    files,
+                    writer.folder / sub,
+                    tools=workspace.tools,
+                    progress=progress,
+                )
             progress.end()
             logs = [file.name for file in results if not _OUTPUT.fullmatch(file.name)]
             (writer.folder / "logs").mkdir()
@@ -252,41 +258,6 @@ def _collect(
 def _listed(workspace: Workspace, folder: str, wanted: Any) -> list[RemoteFile]:
     listing = list_folder(workspace.transport, folder)
     return [] if listing is None else [file for file in listing.files if wanted(file.name)]
-
-
-def _fetch(workspace: Workspace, directory: str, files: list[RemoteFile], target: Path, progress: Reporter) -> None:
-    if not files:
-        return
-    received: dict[str, str] = {}
-
-    def arrived(file: Received) -> None:
-        received[file.name] = file.sha256
-
-    digests = (
-        Digests(workspace.transport, directory, [file.name for file in files], workspace.tools)
-        if can_hash(workspace.tools)
-        else None
-    )
-    try:
-        fetch_files(
-            workspace.transport,
-            directory,
-            files,
-            target,
-            tools=workspace.tools,
-            on_bytes=progress.advance,
-            on_file=arrived,
-        )
-        wrong = mismatches(received, digests.result(timeout_s=600)) if digests is not None else []
-    finally:
-        if digests is not None:
-            digests.cancel()
-    if wrong:
-        raise TransferError(
-            f"{workspace.transport.name}: {len(wrong)} files differ from the board's after the transfer, "
-            f"first {wrong[0]!r}",
-            hint="run again",
-        )
 
 
 def _input_records(writer: RunWriter, request: RunRequest, result: Mapping[str, Any]) -> tuple[InputRecord, ...]:

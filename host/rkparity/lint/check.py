@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from rkparity.errors import UsageError
 from rkparity.lint.findings import Finding, Severity, Unchecked
 from rkparity.lint.registry import check
-from rkparity.lint.rules_log import read_log
+from rkparity.lint.rules_log import read_logs
 from rkparity.lint.rules_outputs import unseen_outputs
-from rkparity.lint.subject import LogLine, Subject
+from rkparity.lint.subject import Subject
 from rkparity.runs import RunReader
 from rkparity.trace import Trace, find_traces, read_trace
 
@@ -51,12 +51,11 @@ def lint(path: Path, *, model: Model | None = None, reference: Reference | None 
     subjects = [Subject(trace, model, reference) for trace in traces]
     if model is not None and traces:
         _check_model(path, model, subjects)
-    lines = [line for log in logs for line in _without_emulator(read_log(log), subjects)]
     return Lint(
         path,
         tuple((trace.start.pid, trace.start.exe, len(trace.calls)) for trace in traces),
         tuple(log.name for log in logs),
-        check(subjects, lines),
+        check(subjects, read_logs(logs)),
         tuple(_unchecked(subjects, bool(logs), model, reference)),
     )
 
@@ -66,14 +65,6 @@ def _logs_of(path: Path) -> list[Path]:
         return []
     run = RunReader.open(path)
     return [run.file(name) for name in run.manifest.logs if not name.endswith(".jsonl") and run.file(name).is_file()]
-
-
-def _without_emulator(lines: Iterator[LogLine], subjects: Sequence[Subject]) -> Iterator[LogLine]:
-    """Leaves out what the emulated runtime says about versions: it plays 1.6.0 for models of any toolkit."""
-    emulated = any(view.is_emulated for subject in subjects for view in subject.contexts)
-    for line in lines:
-        if not (emulated and line.level == "W" and "version" in line.text):
-            yield line
 
 
 def _check_model(path: Path, model: Model, subjects: Sequence[Subject]) -> None:

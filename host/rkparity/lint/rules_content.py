@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rkparity.lint.findings import Observation, Rule, Severity
+from rkparity.lint.rules_inputs import left_float32
 from rkparity.lint.subject import BYTE_TYPES, FLOAT_TYPES, ContextView, Subject, described, is_picture
 from rkparity.model import InputNormalization
 from rkparity.trace import Content, InputsSet, Run, TensorAttributes
@@ -130,7 +131,10 @@ def _float_bytes(subject: Subject) -> Iterator[Observation]:
 def _nan(subject: Subject) -> Iterator[Observation]:
     for view in subject.contexts:
         for held in _held(view):
-            values = held.content.values
+            content, values = held.content, held.content.values
+            # Bytes read as floats hold NaN by accident; input-type-zero says so.
+            if left_float32(content.size, held.attr.n_elems, held.type, content.float_like):
+                continue
             if values is not None and (values.nan or values.inf):
                 yield Observation(
                     view.number,

@@ -51,7 +51,8 @@ def _fmt_other_rank(subject: Subject) -> Iterator[Observation]:
                 )
 
 
-def _left_float32(size: int, n_elems: int, declared: str, float_like: float | None) -> bool:
+def left_float32(size: int, n_elems: int, declared: str, float_like: float | None) -> bool:
+    """Whether a buffer declared FLOAT32 holds bytes, by its size or by its first words."""
     if declared != "FLOAT32":
         return False
     return size == n_elems or (size == 4 * n_elems and float_like is not None and float_like < _FLOAT_LIKE_MIN)
@@ -63,7 +64,7 @@ def _type_zero(subject: Subject) -> Iterator[Observation]:
             continue
         for call, given, attr in view.given():
             like = given.content.float_like if given.content is not None else None
-            if given.pass_through == 0 and _left_float32(given.size, attr.n_elems, given.type, like):
+            if given.pass_through == 0 and left_float32(given.size, attr.n_elems, given.type, like):
                 seen = (
                     f"size is {given.size}, one byte for each element"
                     if given.size == attr.n_elems
@@ -94,7 +95,7 @@ def _size(subject: Subject, *, small: bool) -> Iterator[Observation]:
             need = nbytes_of(attr, given.type)
             if given.pass_through != 0 or need is None or given.size == need or (given.size < need) != small:
                 continue
-            if _left_float32(given.size, attr.n_elems, given.type, None):
+            if left_float32(given.size, attr.n_elems, given.type, None):
                 continue
             other = next((name for name, width in TYPE_NBYTES.items() if given.size == attr.n_elems * width), None)
             guess = f"; that is the size of {other} data" if other is not None else ""
