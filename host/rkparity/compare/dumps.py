@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,10 +79,11 @@ def open_dumps(source: Path | RunReader) -> DumpSet:
     return _sort(folder, names, manifest, path)
 
 
-def _listing(folder: Path) -> list[str]:
+def _listing(folder: Path) -> dict[str, bool]:
+    """The names in order, subfolders left out, each with whether it is a regular file."""
     try:
         with os.scandir(folder) as found:
-            names = sorted(item.name for item in found if not item.is_dir())
+            names = {item.name: item.is_file() for item in found if not item.is_dir()}
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
     if len(names) > _MAX_FILES:
@@ -89,7 +91,7 @@ def _listing(folder: Path) -> list[str]:
             f"{folder}: holds {len(names)} files; at most {_MAX_FILES} are read",
             hint="give a folder that holds the dumps of one run only",
         )
-    return names
+    return dict(sorted(names.items()))
 
 
 def _is_dump(name: str) -> bool:
@@ -100,13 +102,13 @@ def _is_dump(name: str) -> bool:
     return True
 
 
-def _sort(folder: Path, names: list[str], manifest: Manifest | None, path: Path) -> DumpSet:
+def _sort(folder: Path, names: dict[str, bool], manifest: Manifest | None, path: Path) -> DumpSet:
     entries: list[DumpEntry] = []
     damaged: list[DamagedDump] = []
     others: list[str] = []
     headers: dict[str, NpyHeader] = {}
     mismatched: dict[str, str] = {}
-    for name in names:
+    for name, is_file in names.items():
         try:
             entry = DumpEntry(parse_dump_name(name), name)
         except DataError:
@@ -116,13 +118,14 @@ def _sort(folder: Path, names: list[str], manifest: Manifest | None, path: Path)
             entries.append(entry)
             continue
         # A pipe under a dump's name would be waited for without end.
-        if not (folder / name).is_file():
+        if not is_file:
             damaged.append(DamagedDump(entry, "is not a regular file"))
             continue
+        file = folder / name
         try:
-            header = read_npy_header(folder / name)
+            header = read_npy_header(file)
         except DataError as error:
-            damaged.append(DamagedDump(entry, error.message.replace(f"{folder / name}: ", "", 1)))
+            damaged.append(DamagedDump(entry, error.message.replace(f"{file}: ", "", 1)))
             continue
         entries.append(entry)
         headers[name] = header
@@ -136,13 +139,12 @@ def _sort(folder: Path, names: list[str], manifest: Manifest | None, path: Path)
             hint="the runtime writes dumps when RKNN_LOG_LEVEL=5 and RKNN_DUMP_DIR names an existing "
             "folder; without RKNN_DUMP_DIR they are in ./dumps of the application",
         )
-    present = set(names)
     promised = (
         [Path(record.file).name for record in manifest.tensors if record.file.startswith(f"{_RUN_DUMPS}/")]
         if manifest
         else []
     )
-    absent = tuple(sorted(name for name in promised if name not in present))
+    absent = tuple(sorted(name for name in promised if name not in names))
     return DumpSet(
         folder,
         tuple(entries),
@@ -156,9 +158,7 @@ def _sort(folder: Path, names: list[str], manifest: Manifest | None, path: Path)
 
 
 def _contradiction(entry: DumpEntry, header: NpyHeader) -> str:
-    import numpy as np
-
-    dtype = np.dtype(header.descr).name
+    dtype = _dtype_name(header.descr)
     parts = []
     # The toolkit also accepts float16 values in a file named float.
     if dtype != entry.name.suffix.dtype and not (entry.name.suffix.dtype == "float32" and dtype == "float16"):
@@ -166,3 +166,10 @@ def _contradiction(entry: DumpEntry, header: NpyHeader) -> str:
     if header.shape != entry.name.shape:
         parts.append(f"its name says shape {list(entry.name.shape)}, it holds {list(header.shape)}")
     return "; ".join(parts)
+
+
+@functools.lru_cache(maxsize=64)
+def _dtype_name(descr: str) -> str:
+    import numpy as np
+
+    return str(np.dtype(descr).name)

@@ -236,12 +236,9 @@ def _prove_quantized(evidence: InputEvidence, values: NDArray[Any]) -> InputProo
 
 
 def _prove_float16(evidence: InputEvidence) -> InputProof:
-    import numpy as np
-
     if evidence.normalized is None:
         return _proof(evidence, Method.NONE, Verdict.NOT_COMPARED, "the reference holds no such input")
-    with np.errstate(over="ignore"):
-        target = np.asarray(evidence.normalized).astype(np.float16).astype(np.float32)
+    target = rules.rounded_to_float16(evidence.normalized)
     proof = _apply(
         evidence,
         Method.FLOAT16,
