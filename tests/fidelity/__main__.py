@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fidelity.deviations import Known, outdated, read_known, unexplained
+from fidelity.player import ARCHITECTURES
 from fidelity.respects import Outcome, Result
 from fidelity.session import play_all, prepare, totals
 
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     """Prints totals, deviations by reason, and what nothing explains."""
     parser = argparse.ArgumentParser(prog="fidelity", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--all", action="store_true", help="print explained differences one by one too")
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="native", help="play cross-compiled, under qemu-user")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="play in DIR and leave logs, dumps and buffers there")
     parser.add_argument("names", nargs="*", metavar="NAME", help="experiments or patterns; all without one")
     options = parser.parse_args(arguments)
@@ -32,7 +34,9 @@ def main(arguments: Sequence[str]) -> int:
         scratch = options.keep or Path(temporary)
         scratch.mkdir(parents=True, exist_ok=True)
         results = play_all(
-            prepare(scratch), scratch, lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+            prepare(scratch, ARCHITECTURES[options.arch]),
+            scratch,
+            lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns),
         )
     known = read_known()
     if not results:

@@ -170,7 +170,8 @@ def _dequantized(values: Array, zero_point: int, scale: float) -> Array:
         zero_point += (
             128  # uint8 outputs hold q + 128 (evidence 160_zc_out_native_u8's sibling, zero-copy UINT8 outputs)
         )
-    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+    real: Array = (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+    return real
 
 
 def _memory_relations(played: Played) -> list[Finding]:

@@ -31,6 +31,7 @@ LIBRARY, MINI_LIBRARY = "librknnrt.so", "librknnmrt.so"
 CRASH_VARIABLE = "RKPARITY_EMULATOR_CRASH"
 # Versions that are not emulated are played on the nearest that is.
 EMULATED = {"1.6.0": "1.6.0", "1.5.2": "1.5.2", "1.4.0": "1.5.2", "1.2.0": "1.5.2", "2.3.2": "mini-2.3.2"}
+_OPTIONS = ("-O1", "-g")
 _TIMEOUT_S = 60
 _GARBAGE = b"not a model, as the recorded file was none" * 100
 _DUMP_LINE = re.compile(r"dump (?:npy|txt) tensor to: (.+)|(?:failed open dump path:|Unable to create file) (.+)")
@@ -88,60 +89,48 @@ class SteadyModels:
         return model, SteadySource(model)
 
 
+@dataclass(frozen=True)
+class Architecture:
+    """How to compile for a kind of board and how to run what was compiled."""
+
+    compiler: str = "cc"
+    runner: tuple[str, ...] = ()
+
+
+ARCHITECTURES = {
+    "native": Architecture(),
+    "aarch64": Architecture("aarch64-linux-gnu-gcc", ("qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu")),
+    "armhf": Architecture("arm-linux-gnueabihf-gcc", ("qemu-arm-static", "-L", "/usr/arm-linux-gnueabihf")),
+}
+
+
 def compile_driver(target: Path, compiler: str = "cc") -> Path:
     """Compiles the driver."""
-    command = [
-        compiler,
-        "-std=c11",
-        "-D_GNU_SOURCE",
-        "-O1",
-        "-g",
-        "-Wall",
-        "-Wextra",
-        "-Wconversion",
-        "-Werror",
-        f"-I{ROOT / 'csrc'}",
-        str(DRIVER_SOURCE),
-        "-o",
-        str(target),
-        "-ldl",
-    ]
+    command = [compiler, "-std=c11", "-D_GNU_SOURCE", *_OPTIONS, "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+    command += [f"-I{ROOT / 'csrc'}", str(DRIVER_SOURCE), "-o", str(target), "-ldl"]
     subprocess.run(command, check=True, timeout=_TIMEOUT_S)
     return target
 
 
-def compile_library(target: Path, compiler: str = "cc", options: Sequence[str] = ("-O1", "-g")) -> Path:
-    """Compiles the emulated library from its sources: the player needs no installation."""
-    sources = sorted((ROOT / "csrc" / "emulator").glob("*.c"))
-    if target.name == MINI_LIBRARY:
-        options = (*options, "-DRKPARITY_EMULATOR_MINI")
-    command = [
-        compiler,
-        "-std=gnu11",
-        *options,
-        "-D_GNU_SOURCE",
-        "-shared",
-        "-fPIC",
-        "-fvisibility=hidden",
-        "-Wl,-soname,librknnrt.so",
-        f"-I{ROOT / 'csrc'}",
-        *map(str, sources),
-        "-o",
-        str(target),
-        "-lm",
-        "-ldl",
-        "-lpthread",
-    ]
-    subprocess.run(command, check=True, timeout=_TIMEOUT_S)
+def compile_library(target: Path, compiler: str = "cc") -> Path:
+    """Compiles the emulated library from its sources, so that the player needs no installation."""
+    mini = ["-DRKPARITY_EMULATOR_MINI"] if target.name == MINI_LIBRARY else []
+    command = [compiler, "-std=gnu11", *_OPTIONS, *mini, "-D_GNU_SOURCE", "-shared", "-fPIC", "-fvisibility=hidden"]
+    command += [f"-Wl,-soname,{target.name}", f"-I{ROOT / 'csrc'}"]
+    command += [str(path) for path in sorted((ROOT / "csrc" / "emulator").glob("*.c"))]
+    subprocess.run([*command, "-o", str(target), "-lm", "-ldl", "-lpthread"], check=True, timeout=_TIMEOUT_S)
     return target
 
 
 class Player:
     """One server and one driver for many experiments; a context manager."""
 
-    def __init__(self, libraries: Path, driver: Path, models: Path, scratch: Path) -> None:
-        """`libraries` is the folder with librknnrt.so and librknnmrt.so."""
+    def __init__(
+        self, libraries: Path, driver: Path, models: Path, scratch: Path, runner: tuple[str, ...] = ()
+    ) -> None:
+        """`libraries` is the folder with librknnrt.so and librknnmrt.so; `runner` stands before the driver's command."""
         self._libraries = libraries
+        self._runner = runner
         self._driver = driver
         self._models = models
         self._scratch = scratch
@@ -165,8 +154,9 @@ class Player:
         folder.mkdir(parents=True)
         for name in dump_folders(experiment):
             (folder / name).mkdir()
+        library = self._libraries / (MINI_LIBRARY if experiment.mini else LIBRARY)
         done = subprocess.run(
-            [self._driver, self._libraries / (MINI_LIBRARY if experiment.mini else LIBRARY), model, *experiment.calls],
+            [*self._runner, str(self._driver), str(library), str(model), *experiment.calls],
             cwd=folder,
             env=self._environment(experiment),
             stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fidelity.corpus import Experiment, read_experiments, unpack
-from fidelity.player import LIBRARY, MINI_LIBRARY, Player, compile_driver, compile_library
+from fidelity.player import ARCHITECTURES, LIBRARY, MINI_LIBRARY, Architecture, Player, compile_driver, compile_library
 from fidelity.respects import RESPECTS, Outcome, Result, judge, unplayable
 from fidelity.stand_ins import Kept, stand_in
 
@@ -24,24 +24,26 @@ class Corpus:
     models: Path
     libraries: Path
     driver: Path
+    runner: tuple[str, ...]
 
 
-def prepare(scratch: Path) -> Corpus:
+def prepare(scratch: Path, architecture: Architecture = ARCHITECTURES["native"]) -> Corpus:
     """Unpacks and compiles into `scratch`."""
     for name in (LIBRARY, MINI_LIBRARY):
-        compile_library(scratch / name)
+        compile_library(scratch / name, architecture.compiler)
     return Corpus(
         read_experiments(unpack("experiments.tar.xz", scratch / "experiments")),
         unpack("models.tar.xz", scratch / "models"),
         scratch,
-        compile_driver(scratch / "driver"),
+        compile_driver(scratch / "driver", architecture.compiler),
+        architecture.runner,
     )
 
 
 def play_all(corpus: Corpus, scratch: Path, wanted: Callable[[str], bool] = lambda name: True) -> list[Result]:
     """Plays the wanted experiments; seven results each, in the corpus's order."""
     results: list[Result] = []
-    with Player(corpus.libraries, corpus.driver, corpus.models, scratch / "played") as player:
+    with Player(corpus.libraries, corpus.driver, corpus.models, scratch / "played", corpus.runner) as player:
         for experiment in corpus.experiments:
             if not wanted(experiment.name):
                 continue

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from fidelity.deviations import outdated, read_known, unexplained
+from fidelity.player import ARCHITECTURES
 from fidelity.respects import RESPECTS, Outcome, Result
 from fidelity.session import play_all, prepare
 from support import require
@@ -30,6 +32,19 @@ def test_every_experiment_is_judged_in_every_respect(results: list[Result]) -> N
 def test_nothing_deviates_without_a_reason(results: list[Result], respect: str) -> None:
     found = unexplained([result for result in results if result.respect == respect], read_known())
     assert not found, f"{len(found)} differences:\n" + "\n".join(found[:40])
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("name", ["aarch64", "armhf"])
+def test_the_boards_architectures_behave_alike(name: str, tmp_path: Path) -> None:
+    architecture = ARCHITECTURES[name]
+    for tool in (architecture.compiler, architecture.runner[0]):
+        require(shutil.which(tool), f"no {tool}")
+    corpus = prepare(tmp_path, architecture)
+    results = play_all(corpus, tmp_path, lambda experiment: experiment.startswith(("160_zc_", "160_gen_", "mrt232_")))
+    assert len({result.experiment for result in results}) > 70
+    found = unexplained(results, read_known())
+    assert not found, "\n".join(found[:40])
 
 
 def test_no_listed_deviation_is_gone(results: list[Result]) -> None:
