@@ -128,7 +128,7 @@ class Player:
     def __init__(
         self, libraries: Path, driver: Path, models: Path, scratch: Path, runner: tuple[str, ...] = ()
     ) -> None:
-        """`libraries` is the folder with librknnrt.so and librknnmrt.so; `runner` stands before the driver's command."""
+        """`libraries` is the folder with librknnrt.so and librknnmrt.so; `runner` begins the command."""
         self._libraries = libraries
         self._runner = runner
         self._driver = driver
