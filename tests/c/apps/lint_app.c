@@ -147,7 +147,7 @@ static void *first_data(const rkabi_tensor_attr *attr, rkabi_type type, size_t n
 {
     /* Room behind the data, so that the mistakes of size read what is there. */
     unsigned char *buffer = allocate(nbytes * 4 + 4096);
-    fill(buffer, type, attr->n_elems, run);
+    fill(buffer, type, is("type-zero-full") ? attr->n_elems * 4 : attr->n_elems, run);
     if (data_file != NULL) {
         memcpy(buffer, data_file, data_size < nbytes ? data_size : nbytes);
     }
