@@ -59,6 +59,12 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         help="a model the board can run, with its build record M.rknn.build.json beside it, or a folder of "
         "such models; may be repeated",
     )
+    parser.add_argument(
+        "--runtime",
+        choices=["1.6.0", "1.5.2", "mini-2.3.2"],
+        help="the version of librknnrt to behave like (default: RKPARITY_EMULATOR_VERSION, else the chip's: "
+        "mini-2.3.2 for RV1103/RV1106, 1.6.0 for the others)",
+    )
     parser.add_argument("--toolkit-python", type=Path, metavar="PYTHON", help="the interpreter that has rknn-toolkit2")
 
 
@@ -84,6 +90,8 @@ def _start(arguments: argparse.Namespace) -> int:
         options += ["--ssh", arguments.ssh, "--port", str(arguments.port)]
         if arguments.root is not None:
             options += ["--root", str(arguments.root)]
+        if arguments.runtime is not None:
+            options += ["--runtime", arguments.runtime]
         if arguments.toolkit_python is not None:
             options += ["--toolkit-python", str(arguments.toolkit_python)]
         print(start_in_background(options, board_file), end="")
@@ -99,7 +107,12 @@ def _start(arguments: argparse.Namespace) -> int:
     models = ModelCatalogue(find_toolkit_python(arguments.toolkit_python), arguments.model)
     serve(
         VirtualBoard(
-            models, chip=chip_of(arguments.model), root=arguments.root, ssh=SshKind(arguments.ssh), port=arguments.port
+            models,
+            chip=chip_of(arguments.model),
+            root=arguments.root,
+            ssh=SshKind(arguments.ssh),
+            port=arguments.port,
+            version=arguments.runtime,
         ),
         board_file,
     )
@@ -113,6 +126,7 @@ def _run_program(arguments: argparse.Namespace) -> int:
 
     from rkparity.emulator.catalogue import ModelCatalogue
     from rkparity.emulator.runtime import EmulatedRuntime
+    from rkparity.emulator.virtual_board import chip_of
     from rkparity.errors import UsageError
     from rkparity.toolkit.bootstrap import find_toolkit_python
 
@@ -124,7 +138,10 @@ def _run_program(arguments: argparse.Namespace) -> int:
     if not arguments.model:
         raise UsageError("no model was given", hint=f"rkparity emulator {arguments.action} --model M.rknn ...")
     models = ModelCatalogue(find_toolkit_python(arguments.toolkit_python), arguments.model)
-    with tempfile.TemporaryDirectory(prefix="rkp-") as folder, EmulatedRuntime(models, Path(folder)) as runtime:
+    chip = chip_of(arguments.model)
+    with tempfile.TemporaryDirectory(prefix="rkp-") as folder, EmulatedRuntime(
+        models, Path(folder), version=arguments.runtime, chip=chip
+    ) as runtime:
         try:
             code = subprocess.run(program, env={**os.environ, **runtime.environment()}, check=False).returncode
         except OSError as error:

@@ -12,11 +12,15 @@ from typing import Protocol
 
 from rkparity.emulator.server import LayerValueServer
 from rkparity.emulator.values import ValueSource
-from rkparity.errors import RkparityError
+from rkparity.errors import RkparityError, UsageError
 from rkparity.model import Model
 
 LIBRARY_NAME = "librknnrt.so"
 LIBRARY_VARIABLE = "RKPARITY_EMULATOR_LIBRARY"
+VERSION_VARIABLE = "RKPARITY_EMULATOR_VERSION"
+# What csrc/emulator/version.c knows.
+VERSIONS = ("1.6.0", "1.5.2", "mini-2.3.2")
+_MINI_CHIPS = ("rv1103", "rv1106")
 _SOCKET_FILE = "librknnrt.emulator"
 
 
@@ -52,11 +56,26 @@ def runtime_library() -> Path:
     return found
 
 
-class EmulatedRuntime:
-    """The library in `folder`/lib and its server; a context manager. `models` is closed with it."""
+def runtime_version(wanted: str | None = None, chip: str = "") -> str:
+    """Which runtime to emulate: the wanted one, the one RKPARITY_EMULATOR_VERSION names, or the chip's.
 
-    def __init__(self, models: Models, folder: Path) -> None:
+    RV1103 and RV1106 have the mini runtime. UsageError when a version is not one of VERSIONS.
+    """
+    version = wanted or os.environ.get(VERSION_VARIABLE) or ("mini-2.3.2" if chip in _MINI_CHIPS else VERSIONS[0])
+    if version not in VERSIONS:
+        raise UsageError(f"runtime {version!r} is not emulated", hint="choose one of " + ", ".join(VERSIONS))
+    return version
+
+
+class EmulatedRuntime:
+    """The library in `folder`/lib and its server; a context manager. `models` is closed with it.
+
+    `version` and `chip` decide which runtime is emulated, see `runtime_version`.
+    """
+
+    def __init__(self, models: Models, folder: Path, *, version: str | None = None, chip: str = "") -> None:
         self._models = models
+        self._version = runtime_version(version, chip)
         self.library_folder = folder / "lib"
         self.library = self.library_folder / LIBRARY_NAME
         source = runtime_library()
@@ -87,4 +106,8 @@ class EmulatedRuntime:
 
     def environment(self) -> Mapping[str, str]:
         """What a program needs to load this library instead of a board's."""
-        return {"LD_LIBRARY_PATH": str(self.library_folder), "RKPARITY_LIBRKNNRT": str(self.library)}
+        return {
+            "LD_LIBRARY_PATH": str(self.library_folder),
+            "RKPARITY_LIBRKNNRT": str(self.library),
+            VERSION_VARIABLE: self._version,
+        }

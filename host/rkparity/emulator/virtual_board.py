@@ -59,7 +59,8 @@ class VirtualBoard:
     """A virtual board serving `models`; a context manager.
 
     `root` is the folder that is the board (`home`, `lib/librknnrt.so`): a temporary one, removed at the end, when none
-    is given. Once started, `host`, `port`, `user`, `identity_file` and `known_hosts_file` say how to log in.
+    is given. `version` is the runtime to emulate (`rkparity.emulator.runtime.VERSIONS`), the chip's when None. Once
+    started, `host`, `port`, `user`, `identity_file` and `known_hosts_file` say how to log in.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class VirtualBoard:
         root: Path | None = None,
         ssh: SshKind = SshKind.AUTO,
         port: int = 0,
+        version: str | None = None,
     ) -> None:
         self.chip = chip
+        self._version = version
         self.host = HOST
         self.port = port
         self.user = ""
@@ -90,7 +93,7 @@ class VirtualBoard:
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             self._install_python()
-            self._runtime = EmulatedRuntime(self._models, self.root)
+            self._runtime = EmulatedRuntime(self._models, self.root, version=self._version, chip=self.chip)
             self._runtime.__enter__()
             self._server = self._open_door()
         except BaseException:

@@ -15,6 +15,7 @@ import pytest
 
 from rkparity.emulator.keys import make_key
 from rkparity.emulator.openssh import find_sshd
+from rkparity.emulator.runtime import EmulatedRuntime, runtime_version
 from rkparity.emulator.service import is_running, process_start, read_board_file, write_board_file
 from rkparity.emulator.virtual_board import SshKind, VirtualBoard
 from rkparity.errors import UsageError
@@ -77,6 +78,20 @@ def test_commands(board: VirtualBoard) -> None:
             str(board.root / "lib/librknnrt.so"),
             "rk3588",
         ]
+
+
+def test_the_runtime_that_is_emulated(
+    library_path: Path, counting_models: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RKPARITY_EMULATOR_VERSION", raising=False)
+    assert [runtime_version(), runtime_version(chip="rv1106")] == ["1.6.0", "mini-2.3.2"]
+    assert runtime_version("1.5.2", "rv1106") == "1.5.2"
+    monkeypatch.setenv("RKPARITY_EMULATOR_VERSION", "1.5.2")
+    assert runtime_version(chip="rk3588") == "1.5.2"
+    with pytest.raises(UsageError, match=r"runtime '9\.9' is not emulated"):
+        runtime_version("9.9")
+    with EmulatedRuntime(counting_models, tmp_path) as runtime:
+        assert runtime.environment()["RKPARITY_EMULATOR_VERSION"] == "1.5.2"
 
 
 PROGRAM = """
