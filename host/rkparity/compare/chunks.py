@@ -63,14 +63,15 @@ class ChunkReader:
         """A pointer to the next `count` values, good until the next call; DataError if the file became shorter."""
         if self._array is not None:
             return self._converted(self._array, count)
-        buffer = _BUFFERS.get(self._slot, count * self.header.itemsize)
-        wanted = buffer.view[: count * self.header.itemsize]
+        nbytes = count * self.header.itemsize
+        buffer = _BUFFERS.get(self._slot, nbytes)
         try:
-            while wanted:
-                got = self._file.readinto(wanted)
+            done = self._file.readinto(buffer.view[:nbytes])
+            while done != nbytes:
+                got = self._file.readinto(buffer.view[done:nbytes])
                 if not got:
                     raise DataError(f"{self.path}: became shorter while it was read")
-                wanted = wanted[got:]
+                done += got
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read: {error.strerror}") from error
         return buffer.pointer
