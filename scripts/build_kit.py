@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import zipfile
@@ -99,7 +100,7 @@ def run(arguments: list[str], what: str) -> str:
 
 
 def compile_binaries(target: Target, build: Path, with_module: bool) -> dict[str, Path]:
-    """Cross-compiles rkrun and, if wanted, the Python module; returns their paths by place in the kit."""
+    """Cross-compiles rkrun, the validation layer and, if wanted, the Python module; their paths by place in the kit."""
     compiler = shutil.which(f"{target.prefix}gcc")
     if compiler is None:
         raise KitError(f"{target.prefix}gcc is not installed; on Debian: apt-get install {target.debian_packages}")
@@ -123,11 +124,16 @@ def compile_binaries(target: Target, build: Path, with_module: bool) -> dict[str
         "-DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY",
         f"-DRKPARITY_BUILD_MODULE={'ON' if with_module else 'OFF'}",
         f"-DPython3_EXECUTABLE={sys.executable}",
+        # Cross-compiling, CMake does not ask the interpreter where its headers are.
+        f"-DPython3_INCLUDE_DIR={sysconfig.get_path('include')}",
     ]
     run(configure, "cmake")
-    names = ["rkrun"] + (["_native"] if with_module else [])
+    names = ["rkrun", "rkparity_layer"] + (["_native"] if with_module else [])
     run(["cmake", "--build", str(build), "--parallel", "2", "--target", *names], "the build")
-    binaries = {"bin/rkrun": build / "csrc" / "runner" / "rkrun"}
+    binaries = {
+        "bin/rkrun": build / "csrc" / "runner" / "rkrun",
+        "lib/librkparity_layer.so": build / "csrc" / "layer" / "librkparity_layer.so",
+    }
     if with_module:
         binaries["rkparity_agent/_native.abi3.so"] = build / "csrc" / "cffi" / "_native.abi3.so"
     return binaries
@@ -277,7 +283,7 @@ def build(arch: str, out: Path) -> Path:
             files.update(agent_files())
             files.update(fetch_backends(target, scratch / "wheels"))
         else:
-            print(f"{arch}: no cffi backend for this architecture on PyPI: the kit holds rkrun only")
+            print(f"{arch}: no cffi backend for this architecture on PyPI: the kit holds rkrun and the layer only")
         out.mkdir(parents=True, exist_ok=True)
         kit = assemble(target, files, out / arch)
     archive = out / f"rkparity-kit-{arch}-{kit['version']}.tar"

@@ -37,14 +37,8 @@ static bool is_runtime_name(const char *file)
 /* The handle of the layer itself; it is loaded, so that no file is needed. */
 static void *own_handle(rkl_dlopen_function *real, int mode)
 {
-    Dl_info info;
-    void *(*self)(const char *, int) = dlopen;
-    void *address;
-    memcpy(&address, &self, sizeof address);
-    if (dladdr(address, &info) == 0 || !info.dli_fname) {
-        return NULL;
-    }
-    return real(info.dli_fname, mode | RTLD_NOLOAD);
+    const char *path = rkl_own_path();
+    return path ? real(path, mode | RTLD_NOLOAD) : NULL;
 }
 
 /* Looks for a bare name where the program's own dlopen would have: the caller's search list. */
@@ -57,8 +51,8 @@ static void *open_as_caller(rkl_dlopen_function *real, const char *file, int mod
     Dl_info info;
     void *map = NULL, *handle = NULL, *symbols[2];
 
-    symbols[0] = dlsym(RTLD_DEFAULT, "dladdr1");
-    symbols[1] = dlsym(RTLD_DEFAULT, "dlinfo");
+    symbols[0] = rkl_symbol(RTLD_DEFAULT, "dladdr1");
+    symbols[1] = rkl_symbol(RTLD_DEFAULT, "dlinfo");
     memcpy(&find_map, &symbols[0], sizeof find_map);
     memcpy(&ask, &symbols[1], sizeof ask);
     if (!find_map || !ask || find_map(caller, &info, &map, RTLD_DL_LINKMAP) == 0 || !map ||
@@ -101,7 +95,7 @@ static void *intercept(rkl_dlopen_function *real, const char *file, int mode, co
         own = own_handle(real, mode);
         return own ? own : handle;
     }
-    if (dlsym(handle, "rknn_init")) {
+    if (rkl_symbol(handle, "rknn_init")) {
         rkl_trace_begin(&line, "untraced");
         rkl_put_text(&line, "path", file, RKL_PATH_SIZE);
         rkl_trace_write(&line);

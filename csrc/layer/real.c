@@ -22,7 +22,7 @@ static enum found found;
 static char path[RKL_PATH_SIZE];
 static char reason[256];
 
-static void *symbol(void *handle, const char *name)
+void *rkl_symbol(void *handle, const char *name)
 {
     return dlsym(handle, name);
 }
@@ -46,7 +46,7 @@ rkl_dlopen_function *rkl_real_dlopen(void)
     rkl_dlopen_function *function;
     void *address = (void *)atomic_load_explicit(&known, memory_order_relaxed);
     if (!address) {
-        address = symbol(RTLD_NEXT, "dlopen");
+        address = rkl_symbol(RTLD_NEXT, "dlopen");
         atomic_store_explicit(&known, (uintptr_t)address, memory_order_relaxed);
     }
     memcpy(&function, &address, sizeof function);
@@ -55,9 +55,9 @@ rkl_dlopen_function *rkl_real_dlopen(void)
 
 static void fill_table(void *handle, enum found how)
 {
-    void *init = symbol(handle, "rknn_init");
+    void *init = rkl_symbol(handle, "rknn_init");
     Dl_info info;
-#define RKL_FILL(NAME) fill(&table.NAME, symbol(handle, #NAME));
+#define RKL_FILL(NAME) fill(&table.NAME, rkl_symbol(handle, #NAME));
     RKL_FUNCTIONS(RKL_FILL)
 #undef RKL_FILL
     found = how;
@@ -69,24 +69,30 @@ static void fill_table(void *handle, enum found how)
     }
 }
 
+const char *rkl_own_path(void)
+{
+    Dl_info info;
+    return dladdr(address_of(rknn_init), &info) != 0 ? info.dli_fname : NULL;
+}
+
 /* A library that has the function, and not the layer's. */
 static bool is_runtime(void *handle)
 {
-    void *init = symbol(handle, "rknn_init");
+    void *init = rkl_symbol(handle, "rknn_init");
     return init && init != address_of(rknn_init);
 }
 
 static bool is_layer(const char *file)
 {
+    const char *own = rkl_own_path();
     struct stat a, b;
-    Dl_info info;
     const int mode = O_RDONLY | O_CLOEXEC;
     bool same = false;
     int one, two;
-    if (dladdr(address_of(rknn_init), &info) == 0 || !info.dli_fname) {
+    if (!own) {
         return false;
     }
-    one = open(info.dli_fname, mode);
+    one = open(own, mode);
     two = open(file, mode);
     if (one >= 0 && two >= 0) {
         same = rkl_identify(one, &a) && rkl_identify(two, &b);
@@ -196,12 +202,12 @@ bool rkl_real_capture(void *handle)
 {
     bool ours;
     if (!is_runtime(handle)) {
-        return symbol(handle, "rknn_init") != NULL;
+        return rkl_symbol(handle, "rknn_init") != NULL;
     }
     pthread_mutex_lock(&lock);
     if (!atomic_load(&resolved)) {
         captured = captured ? captured : handle;
-        ours = symbol(captured, "rknn_init") == symbol(handle, "rknn_init");
+        ours = rkl_symbol(captured, "rknn_init") == rkl_symbol(handle, "rknn_init");
     } else if (!table.rknn_init) {
         /* An early call found no library; now there is one. */
         fill_table(handle, FOUND_DLOPEN);
@@ -209,7 +215,7 @@ bool rkl_real_capture(void *handle)
     } else {
         void *init;
         memcpy(&init, &table.rknn_init, sizeof init);
-        ours = init == symbol(handle, "rknn_init") || found == FOUND_TARGET;
+        ours = init == rkl_symbol(handle, "rknn_init") || found == FOUND_TARGET;
     }
     pthread_mutex_unlock(&lock);
     return ours;

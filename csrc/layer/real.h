@@ -40,6 +40,10 @@ struct rkl_real {
 /* Finds the library at the first use. Without one every entry is NULL. */
 const struct rkl_real *rkl_real(void);
 
+/* dlsym, and the path the layer was loaded by. */
+void *rkl_symbol(void *handle, const char *name);
+const char *rkl_own_path(void);
+
 /* dlopen of the C library; NULL when there is none. */
 typedef void *rkl_dlopen_function(const char *file, int mode);
 rkl_dlopen_function *rkl_real_dlopen(void);

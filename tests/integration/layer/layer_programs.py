@@ -1,4 +1,4 @@
-"""Builds the validation layer, a small runtime and programs for one target, and runs them with and without the layer."""
+"""Builds the validation layer, a small runtime and programs for one target; runs them with and without the layer."""
 
 from __future__ import annotations
 

@@ -52,8 +52,10 @@ def test_library_that_cannot_be_opened(native: Kit, tmp_path: Path) -> None:
 def test_library_in_the_programs_runpath(native: Kit, tmp_path: Path) -> None:
     program = tmp_path / "app"
     subprocess.run(
-        ["gcc", "-DAPP_DLOPEN", "-I", str(ROOT / "csrc"), str(ROOT / "tests/c/layer/app.c"), "-o", str(program)]
-        + ["-Wl,--enable-new-dtags,-rpath,$ORIGIN/own", "-lpthread", "-ldl"],
+        [
+            *("gcc", "-DAPP_DLOPEN", "-I", str(ROOT / "csrc"), str(ROOT / "tests/c/layer/app.c"), "-o", str(program)),
+            *("-Wl,--enable-new-dtags,-rpath,$ORIGIN/own", "-lpthread", "-ldl"),
+        ],
         check=True,
     )
     (tmp_path / "own").mkdir()
