@@ -19,7 +19,7 @@ from fidelity.stand_ins import Kept, StandIn, stand_in
 from fidelity.transcript import Transcript, parse_transcript
 from rkparity.emulator.description import layer_tensors
 from rkparity.emulator.protocol import GraphValue
-from rkparity.emulator.server import LayerValueServer, socket_environment
+from rkparity.emulator.server import LayerValueServer, OpenModel, socket_environment
 from rkparity.emulator.values import RunValues, ValueSource
 from rkparity.errors import UsageError
 from rkparity.model import Model, read_model
@@ -126,16 +126,26 @@ class Player:
     """One server and one driver for many experiments; a context manager."""
 
     def __init__(
-        self, libraries: Path, driver: Path, models: Path, scratch: Path, runner: tuple[str, ...] = ()
+        self,
+        libraries: Path,
+        driver: Path,
+        models: Path,
+        scratch: Path,
+        *,
+        runner: tuple[str, ...] = (),
+        open_model: OpenModel | None = None,
     ) -> None:
-        """`libraries` is the folder with librknnrt.so and librknnmrt.so; `runner` begins the command."""
+        """`libraries` is the folder with librknnrt.so and librknnmrt.so; `runner` begins the command.
+
+        Layer values come from `open_model`, random ones without it.
+        """
         self._libraries = libraries
         self._runner = runner
         self._driver = driver
         self._models = models
         self._scratch = scratch
         (models / "garbage.rknn").write_bytes(_GARBAGE)
-        self._server = LayerValueServer(SteadyModels(models).open)
+        self._server = LayerValueServer(open_model or SteadyModels(models).open)
 
     def __enter__(self) -> Player:
         self._server.__enter__()

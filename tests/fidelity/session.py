@@ -43,7 +43,7 @@ def prepare(scratch: Path, architecture: Architecture = ARCHITECTURES["native"])
 def play_all(corpus: Corpus, scratch: Path, wanted: Callable[[str], bool] = lambda name: True) -> list[Result]:
     """Plays the wanted experiments; seven results each, in the corpus's order."""
     results: list[Result] = []
-    with Player(corpus.libraries, corpus.driver, corpus.models, scratch / "played", corpus.runner) as player:
+    with Player(corpus.libraries, corpus.driver, corpus.models, scratch / "played", runner=corpus.runner) as player:
         for experiment in corpus.experiments:
             if not wanted(experiment.name):
                 continue
