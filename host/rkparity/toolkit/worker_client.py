@@ -143,7 +143,7 @@ class Worker:
                 raise ToolkitError(
                     f"rknn-toolkit2 export_rknn: wrote no file for {export}", hint=f"what it printed: {self.log}"
                 )
-            sha256 = _install(part, export)
+            sha256 = install_file(part, export)
         return built_model_from_answer(
             answer,
             spec=spec,
@@ -278,6 +278,14 @@ class Worker:
         """Frees a model."""
         self._ask("release", model_id=model_id)
 
+    def job(self, name: str, **arguments: Any) -> Any:
+        """Runs a worker's job by its name, for the modules that wrap one group of jobs each."""
+        return self._ask(name, **arguments)
+
+    def new_folder(self, what: str) -> Path:
+        """A path in scratch that no other job uses; it does not exist yet."""
+        return self._folder(what)
+
     def _ask(self, job: str, **arguments: Any) -> Any:
         try:
             return self._process.ask(job, timeout_s=self._timeout_s, **arguments)
@@ -320,7 +328,7 @@ def _mapped(path: Path) -> NDArray[Any]:
     return open_npy(path)
 
 
-def _install(part: Path, export: Path) -> str:
+def install_file(part: Path, export: Path) -> str:
     """Moves the exported file to its place in one step; returns its SHA-256."""
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
     temporary = export.with_name(f".{export.name}.part")

@@ -9,6 +9,7 @@ import numpy as np
 import rknn.api.simulator as simulator_module
 from rknn.api import RKNN
 
+from rkparity_toolkit_worker import original
 from rkparity_toolkit_worker.capture import (
     Replay,
     SnapshotWriter,
@@ -21,6 +22,7 @@ from rkparity_toolkit_worker.capture import (
     snapshot_tap_works,
 )
 from rkparity_toolkit_worker.failures import JobFailed, ToolkitCall, call_toolkit
+from rkparity_toolkit_worker.hybrid_jobs import HybridJobs
 from rkparity_toolkit_worker.pictures import read_picture
 
 
@@ -30,6 +32,7 @@ class Jobs:
     def __init__(self) -> None:
         self._models: dict[int, Any] = {}
         self._next_id = 1
+        self._hybrid = HybridJobs(self)
 
     def table(self) -> dict[str, Callable[..., Any]]:
         """Job name to function; a request's other fields are the function's arguments."""
@@ -42,6 +45,8 @@ class Jobs:
             "simulate": self.simulate,
             "picture": read_picture,
             "release": self.release,
+            **self._hybrid.table(),
+            **original.table(),
         }
 
     def hello(self) -> dict[str, Any]:
@@ -59,8 +64,8 @@ class Jobs:
         with ToolkitCall("RKNN()"):
             rknn = RKNN(verbose=False)
         try:
-            call_toolkit("config", rknn.config, **_config_arguments(spec))
-            _load(rknn, spec)
+            call_toolkit("config", rknn.config, **config_arguments(spec))
+            load_model(rknn, spec)
             build_arguments = dict(spec["extra"].get("build", {}))
             if spec["do_quantization"]:
                 build_arguments["dataset"] = dataset
@@ -68,10 +73,14 @@ class Jobs:
             if export is not None:
                 call_toolkit("export_rknn", rknn.export_rknn, export)
             call_toolkit("init_runtime", rknn.init_runtime)
-            described = _describe(rknn)
         except JobFailed:
             rknn.release()
             raise
+        return self.adopt(rknn)
+
+    def adopt(self, rknn: Any) -> dict[str, Any]:
+        """Keeps a model that is ready to run under a new number, and describes it."""
+        described = _describe(rknn)
         model_id = self._next_id
         self._next_id += 1
         self._models[model_id] = rknn
@@ -79,7 +88,7 @@ class Jobs:
 
     def infer(self, model_id: int, inputs: list[str], data_format: list[str] | None, folder: str) -> list[str]:
         """The outputs of the simulator for `inputs` as the user gives them (before mean and std)."""
-        rknn = self._model(model_id)
+        rknn = self.model(model_id)
         outputs = call_toolkit(
             "inference", rknn.inference, inputs=[np.load(path) for path in inputs], data_format=data_format
         )
@@ -90,7 +99,7 @@ class Jobs:
     ) -> dict[str, Any]:
         """Runs the graph from the values its inputs hold (after mean and std), keeping every layer's tensor."""
         _need_layer_tap()
-        rknn = self._model(model_id)
+        rknn = self.model(model_id)
         inputs_meta = _inputs_of(rknn)
         arrays = [np.load(path) for path in inputs]
         values = {meta["name"]: array for meta, array in zip(inputs_meta, arrays)}
@@ -122,7 +131,7 @@ class Jobs:
         `inputs` are what the graph's inputs hold (after mean and std); they are substitutes as well.
         """
         _need_layer_tap()
-        rknn = self._model(model_id)
+        rknn = self.model(model_id)
         arrays = [np.load(path) for path in inputs]
         values = {meta["name"]: array for meta, array in zip(_inputs_of(rknn), arrays)}
         given = {name: np.load(path, mmap_mode="r") for name, path in substitutes.items()}
@@ -145,7 +154,7 @@ class Jobs:
         self, model_id: int, inputs: list[str], golden: str, simulator: str, folder: str, fast: bool
     ) -> dict[str, Any]:
         """accuracy_analysis into `folder`; fast: tensors straight into `golden` and `simulator`, no text copies."""
-        rknn = self._model(model_id)
+        rknn = self.model(model_id)
         if fast and not snapshot_tap_works(simulator_module):
             raise JobFailed(
                 "argument",
@@ -162,11 +171,13 @@ class Jobs:
 
     def release(self, model_id: int) -> None:
         """Forgets a model."""
-        rknn = self._model(model_id)
+        rknn = self.model(model_id)
         del self._models[model_id]
+        self._hybrid.mixed_close(model_id)
         call_toolkit("release", rknn.release)
 
-    def _model(self, model_id: int) -> Any:
+    def model(self, model_id: int) -> Any:
+        """A model by its number; JobFailed when this worker has none."""
         if model_id not in self._models:
             raise JobFailed("argument", "", f"no model {model_id} in this worker")
         return self._models[model_id]
@@ -189,7 +200,8 @@ def toolkit_version() -> str:
         return "unknown"
 
 
-def _config_arguments(spec: dict[str, Any]) -> dict[str, Any]:
+def config_arguments(spec: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `RKNN.config` for a build."""
     arguments: dict[str, Any] = {"target_platform": spec["target_platform"]}
     for key in ("mean_values", "std_values", "quant_img_RGB2BGR"):
         if spec[key]:
@@ -201,7 +213,8 @@ def _config_arguments(spec: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _load(rknn: Any, spec: dict[str, Any]) -> None:
+def load_model(rknn: Any, spec: dict[str, Any]) -> None:
+    """Loads the source model of a build."""
     given = {key: spec[key] for key in ("inputs", "input_size_list", "outputs") if spec[key]}
     given.update(spec["extra"].get("load", {}))
     model, weights, framework = spec["model"], spec["weights"], spec["framework"]
