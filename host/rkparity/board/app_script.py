@@ -37,10 +37,26 @@ def launcher(argv: Sequence[str], cwd: str, environment: Mapping[str, str], laye
     lines = [f"cd {shlex.quote(cwd)} || exit {NO_CWD}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
     if layer is not None:
-        # Behind what the user preloads already; set last, so that no helper of this script loads it.
-        lines.append(f'export LD_PRELOAD={shlex.quote(layer)}"${{LD_PRELOAD:+:$LD_PRELOAD}}"')
+        lines += _preload(layer)
     lines.append("exec " + " ".join(shlex.quote(word) for word in argv))
     return "\n".join(lines) + "\n"
+
+
+def _preload(layer: str) -> list[str]:
+    """Set last, so that no helper of the script loads the layer; before what the user preloads already."""
+    folder, _, name = layer.rpartition("/")
+    if not any(char.isspace() for char in folder):
+        folder, name = "", layer
+    # ld.so takes a space in LD_PRELOAD for a separator, in LD_LIBRARY_PATH not.
+    lines = [f'export LD_PRELOAD={shlex.quote(name)}"${{LD_PRELOAD:+:$LD_PRELOAD}}"']
+    if folder:
+        lines.append(f'export LD_LIBRARY_PATH={shlex.quote(folder)}"${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"')
+    return lines
+
+
+def can_preload(folder: str) -> bool:
+    """Whether a library in `folder` can be named to ld.so at all: colons and semicolons separate there."""
+    return not set(folder) & set(":;")
 
 
 def supervisor(folder: str, *, timeout_s: float | None, watches_stdin: bool) -> str:

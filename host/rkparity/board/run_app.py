@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rkparity.board.app_collect import collect
 from rkparity.board.app_request import AppReport, AppRequest, Ended
-from rkparity.board.app_script import ENDED, LAUNCHER, NO_FOLDER, SUPERVISOR, launcher, stopper, supervisor
+from rkparity.board.app_script import ENDED, LAUNCHER, NO_FOLDER, SUPERVISOR, can_preload, launcher, stopper, supervisor
 from rkparity.board.layer import LAYER_NAME, find_layer
 from rkparity.board.preflight import BoardInfo, check_board, inspect_board
 from rkparity.board.progress import Reporter
@@ -42,6 +42,9 @@ def run_app(transport: Transport, request: AppRequest, progress: Reporter) -> Ap
     with tempfile.TemporaryDirectory(prefix="rkparity-app-") as scratch:
         layer = _layer(request, info, Path(scratch), warnings)
         workspace = Workspace.open(transport, info.work_dir, frozenset(info.tools))
+        if layer is not None and not can_preload(workspace.root):
+            _tell_untraceable(request, workspace.root, warnings)
+            layer = None
         folder = workspace.make_run_folder()
         try:
             _prepare(workspace, folder, request, uploads, layer, progress)
@@ -90,6 +93,13 @@ def _layer(request: AppRequest, info: BoardInfo, scratch: Path, warnings: list[s
             raise
         warnings.append(f"no trace of the program's calls: {error.message}")
         return None
+
+
+def _tell_untraceable(request: AppRequest, root: str, warnings: list[str]) -> None:
+    why = f"{root}: a library in a folder with a colon or semicolon in its name cannot be preloaded"
+    if request.trace:
+        raise UsageError(why, hint="name another folder with --work-dir, or use --no-trace")
+    warnings.append(f"no trace of the program's calls: {why}")
 
 
 def _prepare(
