@@ -15,9 +15,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rkparity.errors import UsageError
+from rkparity.errors import RkparityError, UsageError
 
 if TYPE_CHECKING:
+    from rkparity.compare.comparison import Comparison
     from rkparity.compare.source import TensorSource
     from rkparity.model import Model
 
@@ -49,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="score every channel of this layer (tensor or dump name, or glob); results go to the JSON",
     )
+    parser.add_argument("--no-diagnosis", action="store_true", help="do not look for the cause when something diverges")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,12 +67,15 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.dumps.is_dir():
         what = "is a file, not a folder" if arguments.dumps.exists() else "does not exist"
         raise UsageError(f"{arguments.dumps}: dump folder {what}", hint="the dumps come first, the reference second")
-    model = _open_model(arguments.model)
+    from rkparity.cli.references import open_golden, open_model, open_reference
+
+    model = open_model(arguments.model)
     reference, golden = open_reference(arguments.reference, model)
     if arguments.golden is not None:
         golden = open_golden(arguments.golden, model)
 
     from rkparity.compare.pipeline import compare_runs
+    from rkparity.compare.verdict import Verdict
     from rkparity.report.terminal import print_comparison
 
     comparison = compare_runs(
@@ -81,74 +86,29 @@ def run(arguments: argparse.Namespace) -> int:
 
         write_json(comparison, arguments.json)
     print_comparison(comparison, every_layer=arguments.all)
+    if comparison.verdict is Verdict.FAIL and not arguments.no_diagnosis:
+        _diagnose(comparison, arguments.dumps, reference, golden, model)
     if arguments.json is not None:
         print(f"JSON: {arguments.json}")
     return int(comparison.exit_code)
 
 
-def open_reference(path: Path, model: Model | None) -> tuple[TensorSource, TensorSource | None]:
-    """The simulator's run at `path` and the golden one that belongs to it, if there is one.
+def _diagnose(
+    comparison: Comparison, dumps: Path, reference: TensorSource, golden: TensorSource | None, model: Model | None
+) -> None:
+    """Names the cause of what diverges, as far as dumps and reference tell."""
+    from rkparity.diagnose.diagnose import Material, diagnose_comparison
+    from rkparity.report.diagnosis import print_diagnosis
 
-    `path` is a run, a folder with the runs `simulator` and `golden`, or a toolkit snapshot; else UsageError is raised.
-    """
-    from rkparity.runs import Engine, RunReader
-    from rkparity.runs.manifest import MANIFEST_NAME
-
-    if not path.is_dir():
-        what = "is a file, not a folder" if path.exists() else "does not exist"
-        raise UsageError(f"{path}: reference {what}", hint="give what `rkparity simulate` wrote, or a toolkit snapshot")
-    if (path / MANIFEST_NAME).is_file():
-        reader = RunReader.open(path)
-        if reader.manifest.engine in (Engine.BOARD, Engine.APP):
-            raise UsageError(
-                f"{path}: is a run of the {reader.manifest.engine.value}; it cannot be the reference",
-                hint="the dumps come first, the reference second: compare-dumps DUMPS REFERENCE",
-            )
-        sibling = path.absolute().parent / "golden"
-        beside = reader.manifest.engine is Engine.SIMULATOR and (sibling / MANIFEST_NAME).is_file()
-        return reader, RunReader.open(sibling) if beside else None
-    if (path / "simulator" / MANIFEST_NAME).is_file():
-        has_golden = (path / "golden" / MANIFEST_NAME).is_file()
-        return RunReader.open(path / "simulator"), RunReader.open(path / "golden") if has_golden else None
-
-    from rkparity.toolkit.snapshot import is_snapshot, open_snapshot
-
-    if not is_snapshot(path):
-        raise UsageError(
-            f"{path}: is neither a run nor a toolkit snapshot",
-            hint="give what `rkparity simulate` wrote, or the output_dir of accuracy_analysis",
-        )
-    snapshot = open_snapshot(path, model=model)
-    return snapshot.simulator, snapshot.golden
-
-
-def open_golden(path: Path, model: Model | None) -> TensorSource:
-    """The golden run named by --golden: a run of the golden engine, or a folder or snapshot that holds one."""
-    from rkparity.runs import Engine, RunReader
-    from rkparity.runs.manifest import MANIFEST_NAME
-
-    if (path / MANIFEST_NAME).is_file():
-        reader = RunReader.open(path)
-        if reader.manifest.engine is not Engine.GOLDEN:
-            raise UsageError(f"--golden {path}: is a run of the {reader.manifest.engine.value}, not of golden")
-        return reader
-    golden = open_reference(path, model)[1]
-    if golden is None:
-        raise UsageError(
-            f"--golden {path}: holds no golden run", hint="`rkparity simulate` writes one beside the simulator's"
-        )
-    return golden
-
-
-def _open_model(path: Path | None) -> Model | None:
-    if path is None:
-        return None
-    from rkparity.model import read_model
-
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise UsageError(f"--model {path}: {what}", hint="give the .rknn file that the board ran")
-    return read_model(path)
+    try:
+        diagnosis = diagnose_comparison(comparison, dumps, reference, Material(golden=golden, model=model))
+    except RkparityError as error:
+        # The comparison stands, whatever its explanation stumbles over.
+        print(f"no diagnosis: {error.message}")
+        return
+    if diagnosis.findings:
+        print("\ndiagnosis (rkparity diagnose says more):\n")
+        print_diagnosis(diagnosis, headline=False)
 
 
 def main() -> int:

@@ -37,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("pull", "rkparity.cli.pull", "copy dumps from a board or a folder into a run"),
     Command("compare-dumps", "rkparity.cli.compare_dumps", "compare dumps with the simulator, layer by layer"),
     Command("resimulate", "rkparity.cli.resimulate", "recompute every layer alone on the board's own inputs"),
+    Command("diagnose", "rkparity.cli.diagnose", "name the cause of a divergence and what to change"),
     Command("run-app", "rkparity.cli.run_app", "run your own program on a board, with dumps and a trace of its calls"),
     Command("lint", "rkparity.cli.lint", "say what your program does wrong with librknnrt, from the trace of its calls"),
     Command("emulator", "rkparity.cli.emulator", "start a virtual board: an SSH server with an emulated librknnrt"),

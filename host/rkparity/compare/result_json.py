@@ -7,6 +7,7 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,12 @@ def check_writable(path: Path, *, force: bool) -> None:
 
 def write_json(comparison: Comparison, path: Path) -> None:
     """Writes the result under a temporary name and renames it: `path` is whole or untouched. Raises DataError."""
-    text = json.dumps(to_json(comparison), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_document(to_json(comparison), path)
+
+
+def write_document(document: Mapping[str, Any], path: Path) -> None:
+    """Writes a JSON document under a temporary name and renames it. Raises DataError."""
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.absolute().parent)

@@ -1,0 +1,134 @@
+"""Name the cause of a divergence and what to change in the program.
+
+RUN is a board or application run, or a folder of dump files; REFERENCE is what `rkparity simulate` wrote, one of its
+runs, or a toolkit snapshot. With --repeat two or more runs of one model are compared with each other instead: the same
+input must give the same result, different inputs must not. docs/diagnose.md lists what is found, docs/diagnosis-json.md
+describes the JSON.
+
+Exit codes: 0 nothing wrong was found, 1 something is wrong, 2 usage, 3 damaged or missing data.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rkparity.errors import UsageError
+
+if TYPE_CHECKING:
+    from rkparity.diagnose.diagnose import Diagnosis
+    from rkparity.trace import Trace
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("run", metavar="RUN", type=Path, nargs="?", help="board or application run, or folder of dumps")
+    parser.add_argument(
+        "reference", metavar="REFERENCE", type=Path, nargs="?", help="simulator run, or toolkit snapshot"
+    )
+    parser.add_argument("--repeat", metavar="RUN", type=Path, nargs="+", help="compare these runs with each other")
+    parser.add_argument("--model", metavar="M.rknn", type=Path, help="the compiled model that ran")
+    parser.add_argument("--golden", metavar="RUN", type=Path, help="float run (found by itself beside the simulator's)")
+    parser.add_argument(
+        "--trace", metavar="PATH", type=Path, help="trace of the program's calls, or a folder of traces"
+    )
+    parser.add_argument("--picture", metavar="FILE", type=Path, help="the original picture: .npy, or PNG/JPEG (RGB)")
+    parser.add_argument("--resimulated", metavar="RUN", type=Path, help="what `rkparity resimulate` made of RUN")
+    parser.add_argument(
+        "--app-output",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="an output as the program has it (.npy .f32 .f16 .i8 .u8); once per model output, in the model's order",
+    )
+    parser.add_argument("--thresholds", metavar="FILE", type=Path, help="TOML file with limits (docs/thresholds.md)")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the diagnosis as JSON")
+    parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="folder for diagnosis.json and pictures")
+    parser.add_argument("--force", action="store_true", help="replace FILE of --json and use FOLDER if they exist")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Diagnoses, prints, writes; returns the exit code."""
+    _check(arguments)
+    if arguments.repeat:
+        from rkparity.diagnose.diagnose import diagnose_repeats
+
+        diagnosis = diagnose_repeats(arguments.repeat)
+    else:
+        diagnosis = _diagnose(arguments)
+    from rkparity.report.diagnosis import print_diagnosis
+
+    _write(diagnosis, arguments)
+    print_diagnosis(diagnosis)
+    for path in (arguments.json, arguments.output):
+        if path is not None:
+            print(f"written: {path}")
+    return int(diagnosis.exit_code)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.repeat:
+        if arguments.run is not None:
+            raise UsageError("--repeat takes the runs itself", hint="rkparity diagnose --repeat RUN1 RUN2 ...")
+    elif arguments.run is None or arguments.reference is None:
+        raise UsageError("give RUN and REFERENCE, or --repeat RUN1 RUN2 ...")
+    if arguments.json is not None:
+        from rkparity.compare.result_json import check_writable
+
+        check_writable(arguments.json, force=arguments.force)
+    folder = arguments.output
+    if (
+        folder is not None
+        and folder.exists()
+        and not arguments.force
+        and (not folder.is_dir() or any(folder.iterdir()))
+    ):
+        raise UsageError(f"{folder}: exists already", hint="choose another folder, or --force to write into it")
+
+
+def _diagnose(arguments: argparse.Namespace) -> Diagnosis:
+    from rkparity.cli.references import open_golden, open_model, open_reference
+    from rkparity.compare.thresholds import Thresholds, read_thresholds
+    from rkparity.diagnose.diagnose import Material, diagnose
+    from rkparity.diagnose.picture import read_picture
+    from rkparity.runs import RunReader
+
+    if not arguments.run.is_dir():
+        what = "is a file, not a folder" if arguments.run.exists() else "does not exist"
+        raise UsageError(f"{arguments.run}: {what}", hint="give a run, or a folder of dump files")
+    model = open_model(arguments.model)
+    reference, golden = open_reference(arguments.reference, model)
+    if arguments.golden is not None:
+        golden = open_golden(arguments.golden, model)
+    traces: tuple[Trace, ...] = ()
+    if arguments.trace is not None:
+        from rkparity.trace import find_traces, read_trace
+
+        traces = tuple(read_trace(path) for path in find_traces(arguments.trace))
+        if not traces:
+            raise UsageError(f"{arguments.trace}: holds no trace (rkparity-PID.jsonl)", hint="see docs/trace.md")
+    if arguments.output is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+    material = Material(
+        golden=golden,
+        model=model,
+        traces=traces,
+        picture=read_picture(arguments.picture) if arguments.picture is not None else None,
+        resimulated=RunReader.open(arguments.resimulated) if arguments.resimulated is not None else None,
+        outputs=tuple(arguments.app_output),
+        folder=arguments.output,
+        thresholds=read_thresholds(arguments.thresholds) if arguments.thresholds is not None else Thresholds(),
+    )
+    return diagnose(arguments.run, reference, material)
+
+
+def _write(diagnosis: Diagnosis, arguments: argparse.Namespace) -> None:
+    from rkparity.compare.result_json import write_document
+
+    if arguments.json is not None:
+        write_document(diagnosis.to_json(), arguments.json)
+    if arguments.output is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        write_document(diagnosis.to_json(), arguments.output / "diagnosis.json")

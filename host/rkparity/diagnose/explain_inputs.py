@@ -1,0 +1,195 @@
+"""From an input proof that failed to D1's search: collects what both sides hold and hands back its findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rkparity.compare.align import align
+from rkparity.compare.alignment import LayerPair, PairRole
+from rkparity.compare.comparison import Comparison
+from rkparity.compare.dumps import DumpSet
+from rkparity.compare.input_evidence import gather
+from rkparity.compare.inputs import InputEvidence, InputProof
+from rkparity.compare.source import TensorSource
+from rkparity.compare.verdict import Verdict
+from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
+from rkparity.diagnose.inputs.records import ExpectedInput, ObservedInput
+from rkparity.diagnose.outputs.sources import beside
+from rkparity.model.records import Model
+from rkparity.runs import open_npy
+from rkparity.runs.dump_names import sanitize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rkparity.trace import InputGiven, Trace
+
+_DTYPES = {"UINT8": "|u1", "INT8": "|i1", "FLOAT32": "<f4", "FLOAT16": "<f2"}
+
+
+def input_findings(
+    comparison: Comparison,
+    dumps: DumpSet,
+    reference: TensorSource,
+    model: Model | None,
+    *,
+    picture: NDArray[Any] | None = None,
+    traces: Sequence[Trace] = (),
+    folder: Path | None = None,
+) -> Iterable[Finding]:
+    """The causes of every input that is known to differ; pictures of both go into `folder` when it is given."""
+    failed = [proof for proof in comparison.inputs if proof.verdict is Verdict.FAIL]
+    if not failed:
+        return
+    pairs = {
+        pair.dump.file: pair
+        for pair in align(list(dumps.entries), reference.manifest, model).pairs
+        if pair.role in (PairRole.INPUT, PairRole.DUPLICATE_INPUT)
+    }
+    explained: set[str] = set()
+    for proof in failed:
+        pair = pairs.get(proof.dump)
+        # 2.x runtimes write an input again under the operator that reads it.
+        if pair is None or proof.tensor in explained:
+            continue
+        explained.add(proof.tensor)
+        found = list(_explain(proof, pair, dumps, reference, model, picture, traces, folder))
+        yield from found or [_unexplained(proof)]
+
+
+def _explain(
+    proof: InputProof,
+    pair: LayerPair,
+    dumps: DumpSet,
+    reference: TensorSource,
+    model: Model | None,
+    picture: NDArray[Any] | None,
+    traces: Sequence[Trace],
+    folder: Path | None,
+) -> Iterable[Finding]:
+    from rkparity.diagnose.inputs import explain_input
+
+    evidence = gather(pair, dumps, reference, model)
+    if evidence.is_integer or evidence.dump.dtype.kind not in "iuf":
+        return
+    expected = _expected(evidence, _earlier(traces, model, evidence.tensor))
+    if expected is None:
+        return
+    explanation = explain_input(_observed(evidence, model), expected, picture, folder=folder)
+    if not explanation.findings or explanation.unexplained:
+        given = _given(traces, model, evidence)
+        if given is not None:
+            from_buffer = explain_input(given, expected, picture, folder=folder)
+            if from_buffer.findings and not from_buffer.unexplained:
+                explanation = from_buffer
+    yield from explanation.findings
+
+
+def _observed(evidence: InputEvidence, model: Model | None) -> ObservedInput:
+    tensors = model.input_tensors if model is not None else ()
+    tensor = next((item for item in tensors if sanitize(item.name) == sanitize(evidence.tensor)), None)
+    float16 = tensor.dtype == "float16" if tensor is not None else not evidence.is_quantized
+    return ObservedInput(
+        evidence.dump,
+        evidence.scale,
+        evidence.zero_point,
+        float16,
+        name=evidence.tensor,
+        file=evidence.dump_file,
+    )
+
+
+def _expected(evidence: InputEvidence, earlier: tuple[NDArray[Any], ...]) -> ExpectedInput | None:
+    raw = evidence.raw
+    if raw is not None and raw.ndim == 4:
+        raw = raw.transpose(0, 2, 3, 1)
+    if raw is not None and raw.dtype != "uint8":
+        raw = None
+    if raw is None and evidence.normalized is None:
+        return None
+    return ExpectedInput(raw, evidence.normalized, evidence.mean or (), evidence.std or (), earlier)
+
+
+def _inputs_of(traces: Sequence[Trace], model: Model | None, tensor: str) -> list[tuple[InputGiven, Path]]:
+    from rkparity.trace import InputsSet
+
+    if model is None:
+        return []
+    names = [sanitize(item.name) for item in model.input_tensors]
+    index = names.index(sanitize(tensor)) if sanitize(tensor) in names else -1
+    found = []
+    for trace in traces:
+        for call in trace.calls:
+            if isinstance(call.details, InputsSet):
+                for given in call.details.inputs:
+                    if given.position == index and given.content is not None and given.content.file:
+                        found.append((given, beside(trace.path.parent, given.content.file)))
+    return found
+
+
+def _earlier(traces: Sequence[Trace], model: Model | None, tensor: str) -> tuple[NDArray[Any], ...]:
+    """What the application gave in runs before the last one, as pixels in NHWC."""
+    found = []
+    for given, path in _inputs_of(traces, model, tensor)[:-1][-3:]:
+        shape = _nhwc(model, tensor)
+        array = open_npy(path)
+        if given.type == "UINT8" and shape is not None and array.nbytes == _size(shape):
+            found.append(array.view("|u1").reshape(shape))
+    return tuple(found)
+
+
+def _given(traces: Sequence[Trace], model: Model | None, evidence: InputEvidence) -> ObservedInput | None:
+    """The buffer the application gave last, in the model's order."""
+    kept = _inputs_of(traces, model, evidence.tensor)
+    shape = _nhwc(model, evidence.tensor)
+    if not kept or shape is None:
+        return None
+    given, path = kept[-1]
+    dtype = _DTYPES.get(given.type)
+    array = open_npy(path)
+    if dtype is None or given.pass_through:
+        return None
+    values = array.reshape(-1).view(dtype)
+    if values.size != _size(shape):
+        return None
+    picture = values.reshape(shape).transpose(0, 3, 1, 2)
+    return ObservedInput(
+        picture,
+        evidence.scale,
+        evidence.zero_point,
+        before_normalization=picture.dtype.kind == "f",
+        name=evidence.tensor,
+        file=path.name,
+    )
+
+
+def _nhwc(model: Model | None, tensor: str) -> tuple[int, ...] | None:
+    for item in model.input_tensors if model is not None else ():
+        if sanitize(item.name) == sanitize(tensor) and len(item.shape) == 4:
+            batch, channels, height, width = item.shape
+            return batch, height, width, channels
+    return None
+
+
+def _size(shape: Sequence[int]) -> int:
+    size = 1
+    for dim in shape:
+        size *= dim
+    return size
+
+
+def _unexplained(proof: InputProof) -> Finding:
+    return Finding(
+        "input.unexplained" if not proof.explanation else "input.differs",
+        Stage.INPUT,
+        Severity.ERROR,
+        0.0 if not proof.explanation else 0.8,
+        f"input {proof.tensor} is not the simulator's",
+        f"{proof.dump} {proof.text}" + (f": {proof.explanation}." if proof.explanation else "."),
+        (Evidence("dump", proof.text, {"differing": float(proof.differing), "elements": float(proof.n)}, proof.dump),),
+        "Give the same input to the board and to `rkparity simulate`; look at the picture in the dump.",
+        reference="RKNN manual 7.2.2 (inputs)",
+        subject=proof.tensor,
+    )

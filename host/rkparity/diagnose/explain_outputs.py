@@ -1,0 +1,102 @@
+"""The outputs an application has, from every source there is, explained one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rkparity.compare.comparison import Comparison
+from rkparity.compare.dumps import DumpSet
+from rkparity.compare.source import TensorSource
+from rkparity.diagnose.findings import Finding
+from rkparity.diagnose.outputs.explain import explain_output
+from rkparity.diagnose.outputs.findings import finding_of
+from rkparity.diagnose.outputs.records import ExpectedOutput, ObservedOutput
+from rkparity.diagnose.outputs.sources import expected_outputs, file_outputs, run_outputs, trace_outputs
+from rkparity.errors import UsageError
+from rkparity.runs import RunReader
+from rkparity.runs.manifest import MANIFEST_NAME
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rkparity.diagnose.diagnose import Material
+
+
+def output_findings(
+    comparison: Comparison,
+    dumps_path: Path,
+    dumps: DumpSet,
+    reference: TensorSource,
+    material: Material,
+    notes: list[str],
+) -> Iterable[Finding]:
+    """A finding for every output that the application does not have as the runtime's OutputOperator dump has it.
+
+    Without such dumps the simulator's outputs are the measure, as long as the input is the simulator's.
+    """
+    sources = _sources(dumps_path, material)
+    if material.model is None:
+        if sources:
+            notes.append("the outputs are not looked at: --model says what they should be")
+        return
+    if not sources:
+        return
+    expected = expected_outputs(dumps, reference, material.model)
+    known = {item.index: item for item in expected}
+    untold = [item.name for item in expected if not item.exact]
+    if untold and comparison.blamed_input is not None:
+        notes.append("the outputs are not looked at: no OutputOperator dump, and the input is not the simulator's")
+        return
+    reported: set[tuple[int, str]] = set()
+    for outputs, earlier in sources:
+        for observed in outputs:
+            target = known.get(observed.index)
+            if target is None:
+                notes.append(
+                    f"{observed.source}: the model has no output {observed.index}, or nothing to compare it with"
+                )
+                continue
+            finding = _explain(observed, target, expected, earlier)
+            if finding is not None and (observed.index, finding.id) not in reported:
+                reported.add((observed.index, finding.id))
+                yield finding
+
+
+def _explain(
+    observed: ObservedOutput,
+    target: ExpectedOutput,
+    expected: Sequence[ExpectedOutput],
+    earlier: Sequence[tuple[str, int, NDArray[Any]]],
+) -> Finding | None:
+    others = [item for item in expected if item.index != target.index]
+    before = [(name, array) for name, index, array in earlier if index == observed.index]
+    return finding_of(explain_output(observed, target, others, before))
+
+
+_Source = tuple[Sequence[ObservedOutput], Sequence[tuple[str, int, "NDArray[Any]"]]]
+
+
+def _sources(dumps_path: Path, material: Material) -> list[_Source]:
+    """Outputs to explain, each with what earlier runs of the same program gave."""
+    found: list[_Source] = []
+    if (dumps_path / MANIFEST_NAME).is_file():
+        kept = run_outputs(RunReader.open(dumps_path))
+        if kept:
+            found.append((kept, ()))
+    for trace in material.traces:
+        runs = trace_outputs(trace)
+        if runs:
+            # Dumps are of the last run; what earlier runs gave tells a stale output.
+            earlier = [(item.source, item.index, item.values) for run in runs[:-1] for item in run]
+            found.append((runs[-1], earlier))
+    if material.outputs:
+        given = file_outputs(material.outputs)
+        if material.model is not None and len(given) > len(material.model.outputs):
+            raise UsageError(
+                f"{len(given)} output files for a model with {len(material.model.outputs)} outputs",
+                hint="give one file per model output, in the model's order",
+            )
+        found.append((given, ()))
+    return found

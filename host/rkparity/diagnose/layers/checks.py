@@ -1,0 +1,28 @@
+"""The registry of what is asked about layers, in the order in which findings are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rkparity.diagnose.findings import Finding
+from rkparity.diagnose.layers.divergence import first_divergence
+from rkparity.diagnose.layers.facts import LayerCheck, LayersFacts
+from rkparity.diagnose.layers.growth import accumulated, inherited, quantization_noise
+from rkparity.diagnose.layers.nonfinite import float16_range
+from rkparity.diagnose.layers.ranges import board_saturation, ranges
+
+LAYER_CHECKS: tuple[LayerCheck, ...] = (
+    float16_range,
+    first_divergence,
+    board_saturation,
+    inherited,
+    accumulated,
+    quantization_noise,
+    ranges,
+)
+
+
+def check_layers(facts: LayersFacts) -> Iterable[Finding]:
+    """Every check's findings."""
+    for check in LAYER_CHECKS:
+        yield from check(facts)

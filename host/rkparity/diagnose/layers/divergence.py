@@ -1,0 +1,162 @@
+"""The first layer that is wrong although its inputs are right, and what becomes of it behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rkparity.compare.alignment import PairRole
+from rkparity.compare.verdict import Verdict
+from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
+from rkparity.diagnose.layers.facts import LayerFacts, LayersFacts, named
+from rkparity.diagnose.layers.known_issues import known_issues
+from rkparity.diagnose.layers.pattern import Pattern, describe
+
+_FIX = (
+    "Use one version for toolkit, librknnrt and driver, and the newest; if it stays, compute this operator on the CPU "
+    "(op_target) or write it another way, and send the vendor this layer's input and output dumps."
+)
+_MANUAL = "RKNN manual 7.2.1 (single_sim)"
+
+
+def first_divergence(facts: LayersFacts) -> Iterable[Finding]:
+    """One finding about the first failing layer whose inputs are good, one about further such layers."""
+    if facts.comparison.blamed_input is not None or not facts.own:
+        return
+    # A recomputed layer that is right on the board's own inputs has inherited its error.
+    culprits = [layer for layer in facts.own if layer.own is None or layer.own.verdict is Verdict.FAIL]
+    if not culprits:
+        return
+    first = culprits[0]
+    if _is_accumulated(facts, first):
+        return
+    yield _finding(facts, first)
+    further = [layer for layer in culprits[1:] if not _is_accumulated(facts, layer)]
+    if further:
+        yield Finding(
+            "layer.several",
+            Stage.LAYER,
+            Severity.WARNING,
+            0.8,
+            f"{len(further)} more layers are wrong by themselves",
+            f"Their inputs agree and their outputs do not: {named(further)}.",
+            (Evidence("statistics", "failing layers with good inputs", {"layers": float(len(culprits))}),),
+            "Begin with the first one; the same cause may hold for all.",
+            subject=further[0].pair.tensor,
+        )
+
+
+def _is_accumulated(facts: LayersFacts, layer: LayerFacts) -> bool:
+    """Whether the layer merely lets grow what its inputs brought along already, all of it below the limits."""
+    if layer.own is not None or layer.pair.stats is None:
+        return False
+    incoming = [item.pair.stats.relative_euclidean for item in facts.sources(layer) if item.pair.stats is not None]
+    error = layer.pair.stats.relative_euclidean
+    special = layer.pair.stats.nonfinite_mismatch > 0
+    return not special and bool(incoming) and 0 < error <= 3.0 * max(incoming)
+
+
+def _finding(facts: LayersFacts, layer: LayerFacts) -> Finding:
+    pair = layer.pair
+    assert pair.stats is not None
+    simulated = facts.simulated(layer)
+    step = _step(layer)
+    pattern = describe(facts.dump(layer), simulated, step) if simulated is not None else Pattern("", "")
+    readers = facts.readers(layer)
+    recovered = bool(readers) and all(item.pair.verdict is not Verdict.FAIL for item in readers)
+    evidence = [_numbers(layer)]
+    if pattern.text:
+        evidence.append(Evidence("statistics", pattern.text, pattern.numbers, pair.dump))
+    if layer.own is not None and layer.own.stats is not None:
+        evidence.append(_recomputed(layer))
+    finding = Finding(
+        id="layer.operator",
+        stage=Stage.LAYER,
+        severity=Severity.ERROR,
+        confidence=0.97 if layer.own is not None else 0.85 if facts.comparison.model_path else 0.6,
+        title=f"{pair.op_type} computes {pair.tensor} wrong",
+        cause=f"Everything {pair.op_type} (operator {pair.order}) reads agrees with the simulator, its output does "
+        "not: "
+        f"{pair.reasons[0]}.",
+        evidence=tuple(evidence),
+        fix=_FIX,
+        fix_code=f"rknn.config(target_platform=..., op_target={{{pair.tensor!r}: 'cpu'}})",
+        reference=", ".join(filter(None, [_MANUAL, known_issues(pair.op_type)])),
+        residual=pair.stats.relative_euclidean,
+        residual_unit="relative euclidean distance",
+        subject=pair.tensor,
+    )
+    if pair.role is PairRole.OUTPUT:
+        return replace(
+            finding,
+            id="layer.output-operator",
+            title=f"the runtime's output conversion of {pair.tensor} is wrong",
+            cause=f"The layer behind output {pair.tensor} agrees with the simulator, the OutputOperator's dump does "
+            "not: "
+            f"{pair.reasons[0]}.",
+            fix="Try another output type or layout (want_float = 1, NCHW); hand it to the vendor if it stays.",
+            fix_code="outputs[i].want_float = 1;",
+            reference="RKNN manual 7.2.2 (outputs)",
+        )
+    if recovered:
+        after = ", ".join(item.pair.op_type + " " + item.pair.tensor for item in readers[:3])
+        evidence.append(
+            Evidence("statistics", f"what reads it agrees again: {after}", {"readers": float(len(readers))})
+        )
+        return replace(
+            finding,
+            id="layer.dump-only",
+            severity=Severity.WARNING,
+            evidence=tuple(evidence),
+            title=f"only the dump of {pair.tensor} is wrong",
+            cause=f"The layers that read {pair.tensor} agree with the simulator, so the value they got was right; the "
+            "dump shows it in another layout, or before or after a fused step.",
+            fix="Ignore this layer; look at the first one whose readers are wrong as well.",
+            fix_code="",
+            reference="airockchip/rknn-toolkit2#579",
+        )
+    if pattern.id:
+        special = {
+            "zero": "is all zero",
+            "constant": "is constant",
+            "moved": "has its values in other places",
+            "linear": "is scaled or shifted",
+        }.get(pattern.id)
+        if special:
+            return replace(finding, id=f"layer.{pattern.id}", title=f"{pair.op_type}'s output {pair.tensor} {special}")
+    return finding
+
+
+def _step(layer: LayerFacts) -> float:
+    known = layer.quantization
+    if known is not None:
+        return 1.01 * known.scale
+    stats = layer.pair.stats
+    largest = max(abs(stats.reference.minimum), abs(stats.reference.maximum)) if stats is not None else 0.0
+    return largest * 2.0**-8 if largest == largest else 0.0
+
+
+def _numbers(layer: LayerFacts) -> Evidence:
+    stats = layer.pair.stats
+    assert stats is not None
+    numbers = {
+        "cosine": stats.cosine,
+        "relative_euclidean": stats.relative_euclidean,
+        "max_abs_error": stats.max_abs_error,
+    }
+    text = f"board against simulator: cosine {stats.cosine:.5f}, largest error {stats.max_abs_error:.4g}"
+    if stats.lsb is not None:
+        numbers["max_lsb"] = stats.lsb.max_lsb
+        text += f" ({stats.lsb.max_lsb:.3g} LSB)"
+    return Evidence("statistics", text, numbers, layer.pair.dump)
+
+
+def _recomputed(layer: LayerFacts) -> Evidence:
+    assert layer.own is not None and layer.own.stats is not None and layer.pair.stats is not None
+    own, total = layer.own.stats, layer.pair.stats
+    return Evidence(
+        "statistics",
+        f"on the board's own inputs the simulator gives another result: own error {own.relative_euclidean:.3g}, "
+        f"all error {total.relative_euclidean:.3g} (relative euclidean)",
+        {"own": own.relative_euclidean, "total": total.relative_euclidean},
+    )

@@ -1,0 +1,246 @@
+"""Which reading of an output explains what the application holds: values, order, type, another output, a stale buffer.
+
+Every candidate is computed from the expected output and compared with the whole observed tensor. The cheapest
+explanation wins; others as cheap and as good are told as ties. What nothing explains stays unexplained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable
+
+from rkparity.diagnose.outputs.layouts import orders
+from rkparity.diagnose.outputs.match import Extent, Match, is_hopeless, match
+from rkparity.diagnose.outputs.records import ExpectedOutput, ObservedOutput
+from rkparity.diagnose.outputs.values import reinterpretations, value_maps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_PART_COST = 0.6
+_OTHER_OUTPUT_COST = 1.0
+_BIGGEST = 1 << 24
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One explanation: from which output, how its values and its order were read, how much of the buffer it explains.
+
+    `other` is the index of another output when the values are of that one. `tail` describes what follows a part that is
+    right: "zero", "constant", "values". Empty ids mean "as it should be".
+    """
+
+    value_id: str
+    order_id: str
+    text: str
+    cost: float
+    match: Match
+    other: int | None = None
+    tail: str = ""
+    detail: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether this is no mistake at all."""
+        return not self.value_id and not self.order_id and self.other is None and self.match.extent is Extent.WHOLE
+
+
+@dataclass(frozen=True)
+class OutputExplanation:
+    """The best reading of one output, those as good as it, and plain facts; `best` is None when nothing explains it.
+
+    `constant` is the one value an observed buffer holds, if so (None also when it is right that way).
+    """
+
+    observed: ObservedOutput
+    expected: ExpectedOutput
+    best: Reading | None
+    ties: tuple[Reading, ...] = ()
+    constant: float | None = None
+    stale_of: str = ""
+    linear: tuple[float, float] | None = None
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the application has the output as it should be, or in the layout and type it asked for."""
+        best = self.best
+        if best is None or best.is_right:
+            return best is not None
+        asked = self.observed.wanted_layout.lower()
+        as_asked = not best.order_id or (bool(asked) and best.order_id.startswith(asked))
+        # A UINT8 asked of an INT8 output is q + 128 (evidence 160_zc_out_native_u8).
+        raw = not best.value_id or (best.value_id == "offset-128" and self.observed.values.dtype == "uint8")
+        return as_asked and raw and best.other is None and best.match.extent is Extent.WHOLE
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    value_id: str
+    order_id: str
+    text: str
+    cost: float
+    values: Callable[[], NDArray[Any]]
+    step: float
+    other: int | None
+    detail: str = ""
+
+
+def explain_output(
+    observed: ObservedOutput,
+    expected: ExpectedOutput,
+    others: Sequence[ExpectedOutput] = (),
+    earlier: Sequence[tuple[str, NDArray[Any]]] = (),
+) -> OutputExplanation:
+    """Explains `observed` by `expected`, by one of the model's `others`, or by what an `earlier` run gave.
+
+    Candidates are tried in the order of their cost; the search stops at the first cost at which the whole tensor is
+    explained. Memory: a few float64 copies of the largest output.
+    """
+    import numpy as np
+
+    flat = observed.values.reshape(-1)
+    kind = flat.dtype.kind
+    seen = flat.astype(np.float64)
+    found: list[Reading] = []
+    limit = float("inf")
+    candidates = sorted(_candidates(expected, others, kind, seen.size), key=lambda item: item.cost)
+    for candidate in candidates:
+        if candidate.cost > limit + 1e-9:
+            break
+        reading = _try(candidate, seen, flat.dtype.itemsize)
+        if reading is None:
+            continue
+        found.append(reading)
+        # A cheaper whole explanation cannot come any more; equally good ones can.
+        limit = min(limit, reading.cost + (0.0 if reading.match.extent is Extent.WHOLE else 0.5))
+    found.sort(key=lambda item: (item.cost, -item.match.share))
+    best = found[0] if found else None
+    ties = tuple(
+        item
+        for item in found[1:]
+        if best is not None
+        and item.cost <= best.cost + 0.06
+        and item.match.extent is best.match.extent
+        and item.match.share >= best.match.share - 1e-3
+    )
+    explanation = OutputExplanation(observed, expected, best, ties)
+    if explanation.is_right:
+        return explanation
+    constant = float(seen[0]) if seen.size > 1 and (seen == seen[0]).all() else None
+    stale = next((name for name, array in earlier if _same(array, observed.values)), "")
+    linear = _linear(seen, expected) if best is None and constant is None else None
+    return OutputExplanation(observed, expected, best, ties, constant, stale, linear)
+
+
+def _candidates(
+    expected: ExpectedOutput, others: Sequence[ExpectedOutput], kind: str, size: int
+) -> Iterator[_Candidate]:
+    for source in (expected, *others):
+        other = None if source is expected else source.index
+        extra = 0.0 if other is None else _OTHER_OUTPUT_COST
+        if other is not None and source.values.size != size:
+            continue
+        maps = list(value_maps(source, [item for item in (expected, *others) if item is not source], kind))
+        ways = list(orders(source.values.shape))
+        for reading in maps:
+            for order in ways:
+                if other is not None and reading.cost + order.cost > 1.0:
+                    continue
+                if order.cost + reading.cost > 2.3:
+                    continue
+                said = ", ".join(part for part in (order.text, reading.text) if part)
+                yield _Candidate(
+                    reading.id,
+                    order.id,
+                    said,
+                    extra + reading.cost + order.cost,
+                    _combined(reading.values, order.positions, bool(order.id)),
+                    reading.step,
+                    other,
+                    reading.detail,
+                )
+        if other is None:
+            for item in reinterpretations(source):
+                yield _Candidate(item.id, "", item.text, item.cost, item.values, 0.0, None)
+
+
+def _combined(
+    values: Callable[[], NDArray[Any]], positions: Callable[[], NDArray[Any]], reorder: bool
+) -> Callable[[], NDArray[Any]]:
+    def compute() -> NDArray[Any]:
+        import numpy as np
+
+        plain = values()
+        if not reorder:
+            return plain
+        places = positions()
+        taken: NDArray[Any] = np.where(places < 0, np.nan, plain[np.maximum(places, 0)])
+        return taken
+
+    return compute
+
+
+def _try(candidate: _Candidate, seen: NDArray[Any], itemsize: int) -> Reading | None:
+    import numpy as np
+
+    values = candidate.values()
+    if values.size > _BIGGEST:
+        return None
+    finite = values[np.isfinite(values)] if values.size else values
+    # The application computes in float32: a few roundings of the largest value.
+    rounding = float(np.abs(finite).max(initial=0.0)) * 4e-7
+    tolerance = candidate.step * 1.01 + rounding
+    if is_hopeless(seen, values, tolerance):
+        return None
+    result = match(seen, values, tolerance, itemsize)
+    if result.extent is Extent.NONE:
+        return None
+    reinterpreted = "-as-" in candidate.value_id
+    tail = ""
+    cost = candidate.cost
+    if result.extent is not Extent.WHOLE:
+        cost += _PART_COST + (1.0 - result.share) * 0.3
+        if result.extent is Extent.PREFIX:
+            tail = _tail(seen[result.count :])
+            if reinterpreted and result.count >= values.size:
+                # Fewer bytes were written than the application reads: that is the misreading itself.
+                cost = candidate.cost
+        elif reinterpreted:
+            return None
+    return Reading(
+        candidate.value_id, candidate.order_id, candidate.text, cost, result, candidate.other, tail, candidate.detail
+    )
+
+
+def _tail(values: NDArray[Any]) -> str:
+    if not values.size:
+        return ""
+    if (values == 0).all():
+        return "zero"
+    return "constant" if (values == values[0]).all() else "values"
+
+
+def _same(array: NDArray[Any], values: NDArray[Any]) -> bool:
+    import numpy as np
+
+    return array.size == values.size and bool(np.array_equal(array.reshape(-1), values.reshape(-1), equal_nan=False))
+
+
+def _linear(seen: NDArray[Any], expected: ExpectedOutput) -> tuple[float, float] | None:
+    """(a, b) when observed = a * expected + b everywhere: parameters of nobody known."""
+    import numpy as np
+
+    wanted = expected.values.reshape(-1).astype(np.float64)
+    if wanted.size != seen.size or not np.isfinite(seen).all() or not np.isfinite(wanted).all():
+        return None
+    spread = wanted - wanted.mean()
+    power = float(spread @ spread)
+    if power == 0 or np.unique(wanted[:10_000]).size < 4:
+        return None
+    factor = float(spread @ (seen - seen.mean())) / power
+    offset = float(seen.mean() - factor * wanted.mean())
+    error = float(np.abs(factor * wanted + offset - seen).max())
+    scale = float(np.abs(seen).max())
+    slack = 0.0 if expected.exact else abs(factor) * (expected.scale or 0.0)
+    return (factor, offset) if factor and error <= 2e-6 * scale + slack else None
