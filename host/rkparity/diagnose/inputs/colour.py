@@ -1,0 +1,115 @@
+"""Colours that were mixed: channel orders, and YUV decoded by another standard than it was encoded with."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rkparity.diagnose.inputs.records import Step
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_KR_KB = {"BT.601": (0.299, 0.114), "BT.709": (0.2126, 0.0722)}
+
+
+@dataclass(frozen=True)
+class Colour:
+    """out = matrix @ in + offset, per pixel, rounded and cut to 0..255 unless it only moves channels.
+
+    `order` is which expected channel each observed one holds, or None for a mix.
+    """
+
+    steps: tuple[Step, ...]
+    matrix: NDArray[Any]
+    offset: NDArray[Any]
+    order: tuple[int, ...] | None
+
+    def apply(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Pixels, channels last."""
+        import numpy as np
+
+        if self.order is not None:
+            return pixels[..., list(self.order)]
+        mixed = pixels.astype(np.float32) @ self.matrix.T.astype(np.float32) + self.offset.astype(np.float32)
+        rounded: NDArray[Any] = np.clip(np.rint(mixed), 0, 255)
+        return rounded
+
+
+def orders(channels: int) -> list[Colour]:
+    """Every order of up to four channels; the right one first."""
+    import numpy as np
+
+    result = []
+    for order in itertools.permutations(range(channels)) if channels <= 4 else [tuple(range(channels))]:
+        steps: tuple[Step, ...] = ()
+        if order != tuple(range(channels)):
+            names = "RGBA"[:channels] if channels in (3, 4) else "0123"[:channels]
+            seen = "".join(names[index] for index in order)
+            reverse = order in ((2, 1, 0), (2, 1, 0, 3))
+            identifier = "channels.swapped" if reverse else "channels.order"
+            text = f"the channels come as {seen} where {names} is expected"
+            steps = (Step(identifier, text, {f"channel_{i}": index for i, index in enumerate(order)}),)
+        result.append(Colour(steps, np.eye(channels)[list(order)], np.zeros(channels), order))
+    return result
+
+
+def _encode(standard: str, full: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+    """RGB to YUV as matrix and offset, 8 bits (ITU-R BT.601, BT.709; full range as in JFIF)."""
+    import numpy as np
+
+    red, blue = _KR_KB[standard]
+    luma = np.array([red, 1 - red - blue, blue])
+    chroma_blue = (np.array([0, 0, 1.0]) - luma) / (2 * (1 - blue))
+    chroma_red = (np.array([1.0, 0, 0]) - luma) / (2 * (1 - red))
+    matrix = np.stack([luma, chroma_blue, chroma_red])
+    if full:
+        return matrix, np.array([0.0, 128.0, 128.0])
+    return matrix * np.array([[219.0], [224.0], [224.0]]) / 255.0, np.array([16.0, 128.0, 128.0])
+
+
+def mixes() -> list[Colour]:
+    """Pictures of three channels in YUV given as RGB, or decoded by another standard, range or chroma order."""
+    import numpy as np
+
+    spaces = [(name, full) for name in _KR_KB for full in (False, True)]
+    result = []
+
+    def add(identifier: str, text: str, matrix: NDArray[Any], offset: NDArray[Any]) -> None:
+        result.append(Colour((Step(identifier, text),), matrix, offset, None))
+
+    swap = np.eye(3)[[0, 2, 1]]
+    for name, full in spaces:
+        encode, shift = _encode(name, full)
+        said = f"{name} {'full' if full else 'limited'} range"
+        add("colour.yuv_as_rgb", f"Y, U, V ({said}) are given as R, G, B", encode, shift)
+        add("colour.yuv_as_rgb", f"Y, V, U ({said}) are given as R, G, B", swap @ encode, shift)
+        for other, other_full in spaces:
+            decode, other_shift = _encode(other, other_full)
+            decode = np.linalg.inv(decode)
+            if (name, full) != (other, other_full):
+                wrong = f"{other} {'full' if other_full else 'limited'} range"
+                kind = "colour.yuv_range" if name == other else "colour.yuv_standard"
+                if name != other and full != other_full:
+                    kind = "colour.yuv_standard_and_range"
+                add(kind, f"YUV of {said} was decoded as {wrong}", decode @ encode, decode @ (shift - other_shift))
+            else:
+                add(
+                    "colour.uv_swapped",
+                    f"U and V are exchanged (NV12 decoded as NV21; {said})",
+                    decode @ swap @ encode,
+                    np.zeros(3),
+                )
+    return result
+
+
+def grey(channels: int) -> list[Colour]:
+    """The grey picture in every channel, with BT.601's weights in both channel orders."""
+    import numpy as np
+
+    if channels != 3:
+        return []
+    weights = (np.array([0.299, 0.587, 0.114]), np.array([0.114, 0.587, 0.299]))
+    step = Step("colour.grey", "all channels hold the grey picture")
+    return [Colour((step,), np.tile(item, (3, 1)), np.zeros(3), None) for item in weights]

@@ -1,0 +1,186 @@
+"""explain_input: what was done to an input that is not the expected one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rkparity.diagnose.inputs.records import ExpectedInput, InputExplanation, InputHypothesis, ObservedInput, Step
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rkparity.diagnose.inputs.chains import Fit
+    from rkparity.diagnose.inputs.runtime import Problem
+    from rkparity.diagnose.inputs.search import Checked
+
+# A chain is believed when this share of the elements is within one unit of it, or the rest is this small.
+_MATCHED, _RMS, _RELATIVE = 0.97, 1.0, 0.3
+_TIE = 0.75
+
+
+def explain_input(
+    observed: ObservedInput, expected: ExpectedInput, picture: NDArray[Any] | None = None, *, folder: Path | None = None
+) -> InputExplanation:
+    """Finds the chain of steps that turns the expected input into the observed one.
+
+    `picture` is the original picture, (h, w, C) uint8 of any size, RGB, when known: then resizing can be judged. With
+    `folder`, both inputs are written there as PNG files. Two steps are found together, three in many cases. Raises
+    DataError when the two inputs cannot belong together (sizes, or no expected input).
+    """
+    from rkparity.diagnose.inputs.constant import constant_hypotheses
+    from rkparity.diagnose.inputs.findings import with_findings
+    from rkparity.diagnose.inputs.runtime import pose
+    from rkparity.diagnose.inputs.search import identity_fit, search
+
+    problem = pose(observed, expected, picture)
+    fit, difference = identity_fit(problem)
+    unit = _unit_text(problem)
+    if fit.matched == 1.0 and (fit.relative < _RELATIVE or fit.rms == 0):
+        return InputExplanation((), True, False, fit.rms, unit, "")
+    notes = _not_finite(observed)
+    constant = constant_hypotheses(problem)
+    if constant:
+        answer = InputExplanation(constant, False, False, 0.0, unit, "", constant if len(constant) > 1 else ())
+        return with_findings(replace(answer, notes=notes), observed, problem, folder)
+    checked = search(problem, _usable(picture, problem))
+    partial = _first_part(problem, checked, difference, fit)
+    hypotheses = _ranked([*checked, *partial], fit)
+    believed = bool(hypotheses) and _is_believed(hypotheses[0])
+    tied = _ties(hypotheses, checked) if believed else ()
+    hypotheses = _with_confidence(hypotheses, len(tied), believed)
+    answer = InputExplanation(
+        hypotheses,
+        False,
+        not believed,
+        hypotheses[0].residual if hypotheses else fit.rms,
+        unit,
+        hypotheses[0].remaining if hypotheses else "everything",
+        tied,
+        (),
+        notes,
+    )
+    return with_findings(answer, observed, problem, folder)
+
+
+def _usable(picture: NDArray[Any] | None, problem: Problem) -> NDArray[Any] | None:
+    import numpy as np
+
+    if picture is None or not problem.is_picture or picture.ndim != 3 or not problem.whole:
+        return None
+    if picture.shape[2] < problem.shape[2] or picture.dtype != np.uint8:
+        return None
+    return picture[:, :, : problem.shape[2]]
+
+
+def _not_finite(observed: ObservedInput) -> tuple[str, ...]:
+    import numpy as np
+
+    if observed.values.dtype.kind != "f":
+        return ()
+    count = int((~np.isfinite(observed.values)).sum())
+    return (f"{count} of {observed.values.size} elements are NaN or Inf",) if count else ()
+
+
+def _first_part(
+    problem: Problem, checked: list[Checked], difference: NDArray[Any], fit: Fit
+) -> list[tuple[tuple[Step, ...], Fit]]:
+    """Only the first N elements are right and what follows is something else: found by where mismatches begin."""
+    import numpy as np
+
+    from rkparity.diagnose.inputs.chains import Fit as FitOf
+
+    options: list[tuple[tuple[Step, ...], Any, float]] = [((), difference, fit.unit)]
+    for item in checked[:3]:
+        elements = item.chain.view.reading.elements
+        options.append((item.chain.steps, np.abs(item.predicted - elements), item.chain.fit.unit))
+    found = []
+    for steps, away, unit in options:
+        wrong = ~(away <= 1.01 * unit)
+        total = wrong.size
+        if any(step.id.startswith("stale") for step in steps) or wrong.mean() < 0.02:
+            continue
+        before = np.cumsum(wrong)
+        # The end of the right part: where most of what came before is right and most of what follows is wrong.
+        place = np.arange(1, total + 1)
+        gain = (place - before) - (total - place) * 1.0 + (before[-1] - before) * 2.0
+        filled = int(np.argmax(gain)) + 1
+        right = 1 - before[filled - 1] / filled
+        after = (before[-1] - before[filled - 1]) / max(total - filled, 1)
+        if right > 0.995 and after > 0.6 and 0.03 < filled / total < 0.98:
+            step = Step(
+                "stale.partly_filled",
+                f"only the first {filled} of {total} elements are right; what follows is something else",
+                {"filled": filled, "elements": total},
+            )
+            found.append(((*steps, step), FitOf(0.0, float(right), 0.0, unit)))
+    return found
+
+
+def _ranked(items: list[Any], fit: Fit) -> tuple[InputHypothesis, ...]:
+    """Hypotheses by cost; one for each set of step names."""
+    result: dict[tuple[str, ...], InputHypothesis] = {}
+    for item in items:
+        if isinstance(item, tuple):
+            steps, own = item
+            cost = own.cost + 1.5 * len(steps) + 2.5
+        else:
+            steps, own, cost = item.chain.steps, item.chain.fit, item.chain.cost
+        before = max(fit.rms * fit.unit, 1e-9)
+        explained = max(0.0, 1.0 - (own.rms * own.unit / before) ** 2)
+        hypothesis = InputHypothesis(
+            steps, own.rms, own.matched, explained, cost, remaining=_remaining(own), relative=own.relative
+        )
+        if steps and (hypothesis.ids not in result or result[hypothesis.ids].cost > cost):
+            result[hypothesis.ids] = hypothesis
+    return tuple(sorted(result.values(), key=lambda hypothesis: hypothesis.cost))
+
+
+def _remaining(fit: Fit) -> str:
+    if fit.matched >= 0.99999 and fit.rms < 0.3:
+        return "nothing"
+    share = 100 * (1 - fit.matched)
+    return f"{fit.rms:.3g} root mean square; {share:.3g} % of the elements differ by more than one unit"
+
+
+def _is_believed(best: InputHypothesis) -> bool:
+    exact = best.matched >= _MATCHED or best.residual <= _RMS
+    return exact and best.relative < _RELATIVE
+
+
+def _ties(hypotheses: tuple[InputHypothesis, ...], checked: list[Checked]) -> tuple[InputHypothesis, ...]:
+    """Hypotheses with other steps that cost about the same as the first: the data cannot tell them apart."""
+    best = hypotheses[0]
+    tied = [
+        item
+        for item in hypotheses
+        if item.cost - best.cost < _TIE and abs(item.residual - best.residual) < 0.1 and _is_believed(item)
+    ]
+    return tuple(tied) if len(tied) > 1 else ()
+
+
+def _with_confidence(
+    hypotheses: tuple[InputHypothesis, ...], tied: int, believed: bool
+) -> tuple[InputHypothesis, ...]:
+    """Confidence from the fit and from the distance to the next hypothesis that is not tied with the first."""
+    if not hypotheses:
+        return ()
+    best = hypotheses[0]
+    others = hypotheses[max(tied, 1) :]
+    gap = min(1.0, (others[0].cost - best.cost) / 3.0) if others else 1.0
+    quality = max(0.0, min(1.0, (best.matched - 0.5) * 2)) * (1 - min(1.0, best.relative))
+    top = quality * (0.6 + 0.39 * gap) / max(tied, 1) if believed else min(0.3, 0.3 * quality)
+    result = []
+    for index, item in enumerate(hypotheses[:8]):
+        share = top if index < max(tied, 1) else top * 0.5 * 2.0 ** -(item.cost - best.cost)
+        result.append(replace(item, confidence=round(share, 3)))
+    return tuple(result)
+
+
+def _unit_text(problem: Problem) -> str:
+    from rkparity.diagnose.inputs.runtime import QUANTIZED
+
+    if problem.runtime.kind == QUANTIZED:
+        return "LSB of the input's scale, or what one pixel value makes if that is more"
+    return "pixel values"

@@ -1,0 +1,112 @@
+"""Findings from an explained input: one per step of the chain, with evidence, fix and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rkparity.diagnose.findings import Evidence, Finding, Severity
+from rkparity.diagnose.inputs.causes import UNEXPLAINED
+from rkparity.diagnose.inputs.records import InputExplanation, InputHypothesis, ObservedInput
+from rkparity.diagnose.registry import cause_of
+
+if TYPE_CHECKING:
+    from rkparity.diagnose.inputs.runtime import Problem
+
+
+def with_findings(
+    answer: InputExplanation, observed: ObservedInput, problem: Problem, folder: Path | None
+) -> InputExplanation:
+    """The answer with its findings; writes input-observed.png and input-expected.png into `folder`."""
+    common = [*_statistics(problem), *_pictures(observed, problem, folder)]
+    common += [Evidence("statistics", note) for note in answer.notes]
+    findings: list[Finding] = []
+    if answer.unexplained or not answer.hypotheses:
+        near = [
+            Evidence(
+                "runner-up",
+                f"nearest: {item.text}; it explains {100 * item.explained:.0f} % of the difference and leaves "
+                f"{item.remaining}",
+                {"explained": item.explained, "residual": item.residual, "matched": item.matched},
+            )
+            for item in answer.hypotheses[:3]
+        ]
+        findings.append(
+            cause_of(UNEXPLAINED).finding(
+                0.0, [*near, *common], residual=answer.residual, residual_unit=answer.unit, subject=observed.name
+            )
+        )
+    else:
+        best = answer.hypotheses[0]
+        findings = [*_of_chain(best, answer, observed, common)]
+    return replace(answer, findings=tuple(findings))
+
+
+def _of_chain(
+    best: InputHypothesis, answer: InputExplanation, observed: ObservedInput, common: list[Evidence]
+) -> list[Finding]:
+    ties = [
+        Evidence("tie", f"fits equally well: {item.text}", {"cost": item.cost}) for item in answer.tied if item != best
+    ]
+    tied_steps = {step.id for step in best.steps}
+    for item in answer.tied:
+        tied_steps &= {step.id for step in item.steps}
+    others = [item for item in answer.hypotheses[1:] if item not in answer.tied][:1]
+    evidence = [
+        Evidence(
+            "residual",
+            f"predicts {100 * best.matched:.2f} % of the elements; remaining: {best.remaining or 'nothing'}",
+            {"residual": best.residual, "matched": best.matched, "explained": best.explained, "cost": best.cost},
+        ),
+        *ties,
+        *(
+            Evidence("runner-up", f"next: {item.text}; leaves {item.remaining}", {"cost": item.cost})
+            for item in others
+        ),
+        *common,
+    ]
+    return [
+        cause_of(f"input.{step.id}").finding(
+            best.confidence,
+            [Evidence("fit", step.text, step.numbers), *evidence],
+            detail=step.text,
+            residual=best.residual,
+            residual_unit=answer.unit,
+            subject=observed.name,
+            severity=None if not ties or step.id in tied_steps else Severity.WARNING,
+        )
+        for step in best.steps
+    ]
+
+
+def _statistics(problem: Problem) -> list[Evidence]:
+    import numpy as np
+
+    result = []
+    for what, array in (("observed", problem.observed), ("expected", problem.base)):
+        channels = np.asarray(array, np.float32).reshape(-1, array.shape[-1])[:, :4]
+        numbers: dict[str, float] = {}
+        for index in range(channels.shape[1]):
+            numbers[f"mean_{index}"] = float(channels[:, index].mean())
+            numbers[f"std_{index}"] = float(channels[:, index].std())
+        numbers["min"], numbers["max"] = float(channels.min()), float(channels.max())
+        said = ", ".join(f"{numbers[f'mean_{index}']:.4g}" for index in range(channels.shape[1]))
+        text = f"{what} input in pixel values: channel means {said}; {numbers['min']:.4g} to {numbers['max']:.4g}"
+        result.append(Evidence("statistics", text, numbers))
+    return result
+
+
+def _pictures(observed: ObservedInput, problem: Problem, folder: Path | None) -> list[Evidence]:
+    if folder is None or not problem.is_picture:
+        return []
+    from rkparity.diagnose.inputs.png import write_png
+
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = "".join(char if char.isalnum() or char in "-_" else "_" for char in observed.name)[:80]
+    result = []
+    for what, array in (("observed", problem.observed), ("expected", problem.base)):
+        name = f"input-{stem}-{what}.png" if stem else f"input-{what}.png"
+        write_png(folder / name, array)
+        result.append(Evidence("picture", f"the {what} input as a picture", {}, name))
+    return result

@@ -1,0 +1,218 @@
+"""How a buffer's elements can be misread: where each element of a picture ends up among the elements that were read.
+
+Every layout is one function from (row, column, channel) of the picture in the application's buffer to the position,
+in NHWC order, at which the runtime read that element; positions outside [0, n) were not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rkparity.diagnose.inputs.records import Step
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Place = Callable[[Any, Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One reading of a buffer. `source` is (H, W, C) of the picture in the buffer; `steps` is empty for the right one."""
+
+    steps: tuple[Step, ...]
+    source: tuple[int, int, int]
+    place: Place
+
+    def positions(self) -> NDArray[Any]:
+        """The position of every element of the picture, flat in its own order."""
+        import numpy as np
+
+        height, width, channels = self.source
+        rows = np.arange(height, dtype=np.int32)[:, None, None]
+        columns = np.arange(width, dtype=np.int32)[None, :, None]
+        where: NDArray[Any] = np.broadcast_to(
+            self.place(rows, columns, np.arange(channels, dtype=np.int32)[None, None, :]), self.source
+        )
+        return where.reshape(-1)
+
+
+def layouts(shape: tuple[int, int, int], strides: tuple[int, ...], offsets: tuple[int, ...]) -> Iterator[Layout]:
+    """Every layout worth trying. `strides` are row lengths in elements and `offsets` shifts seen in the data."""
+    height, width, channels = shape
+    count, row = height * width * channels, width * channels
+
+    def packed(h: Any, w: Any, c: Any) -> Any:
+        return (h * width + w) * channels + c
+
+    def as_planes(position: Any) -> Any:
+        plane = height * width
+        inside = position % plane
+        return _keep((inside * channels + position // plane), position, count)
+
+    def of(identifier: str, text: str, place: Place, source: tuple[int, int, int] = shape, **numbers: float) -> Layout:
+        return Layout((Step(identifier, text, numbers),), source, place)
+
+    yield Layout((), shape, packed)
+    if channels > 1 and height * width > 1:
+        yield of(
+            "layout.nchw_as_nhwc",
+            "the buffer is NCHW (planes) and was given as NHWC",
+            lambda h, w, c: (c * height + h) * width + w,
+        )
+        yield of(
+            "layout.nhwc_as_nchw",
+            "the buffer is NHWC (interleaved) and was read as NCHW planes",
+            lambda h, w, c: as_planes(packed(h, w, c)),
+        )
+    if height != width and min(height, width) > 1:
+        yield of(
+            "layout.hw_transposed",
+            "the picture is stored column by column (W, H, C)",
+            lambda h, w, c: (w * height + h) * channels + c,
+        )
+        yield of(
+            "layout.hw_swapped",
+            f"height and width are swapped: the picture was made {height} wide and {width} high",
+            lambda h, w, c: (h * height + w) * channels + c,
+            (width, height, channels),
+        )
+    if channels == 3:
+        for offset, what in ((0, "RGBX"), (1, "XRGB")):
+            yield of(
+                "layout.channel_padding",
+                f"the buffer has four bytes per pixel ({what}), the model reads three",
+                lambda h, w, c, o=offset: (h * width + w) * 4 + c + o,
+                bytes_per_pixel=4,
+                offset=offset,
+            )
+    for block in (16, 8):
+        if channels % block and count > block:
+
+            def native(h: Any, w: Any, c: Any, block: int = block) -> Any:
+                return ((c // block) * height * width + h * width + w) * block + c % block
+
+            yield of("layout.nc1hwc2_as_nhwc", f"the buffer is NC1HWC2 with C2 = {block}, read as NHWC", native, c2=block)
+            yield of(
+                "layout.nc1hwc2_as_nchw",
+                f"the buffer is NC1HWC2 with C2 = {block}, read as NCHW",
+                lambda h, w, c, place=native: as_planes(place(h, w, c)),
+                c2=block,
+            )
+        elif channels > block:
+            yield of(
+                "layout.nc1hwc2_as_nhwc",
+                f"the buffer is NC1HWC2 with C2 = {block}, read as NHWC",
+                lambda h, w, c, b=block: ((c // b) * height * width + h * width + w) * b + c % b,
+                c2=block,
+            )
+    for stride in strides:
+        if stride > row:
+            yield of(
+                "layout.row_stride",
+                f"rows are {stride} elements apart in the buffer but were read as {row} apart",
+                lambda h, w, c, s=stride: h * s + w * channels + c,
+                stride=stride,
+            )
+        elif row < 2 * row - stride:
+            yield of(
+                "layout.packed_rows",
+                f"the buffer's rows are packed ({row} elements) but were read {2 * row - stride} apart (w_stride)",
+                lambda h, w, c, s=2 * row - stride: _unpadded(packed(h, w, c), s, row, count),
+                stride=2 * row - stride,
+            )
+    for offset in offsets:
+        yield of(
+            "layout.offset",
+            f"the buffer was read from {abs(offset)} element(s) {'after' if offset > 0 else 'before'} its start",
+            lambda h, w, c, o=offset: packed(h, w, c) - o,
+            offset=offset,
+        )
+
+
+def _keep(positions: Any, original: Any, count: int) -> Any:
+    import numpy as np
+
+    return np.where(original < count, positions, -1)
+
+
+def _unpadded(position: Any, stride: int, row: int, count: int) -> Any:
+    import numpy as np
+
+    column = position % stride
+    return np.where((column < row) & (position // stride * row < count), position // stride * row + column, -1)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Elements as an application may have meant them. `elements` are in the order they lie in memory (NHWC).
+
+    `kind`: "" for numbers as they are, "float32" or "float16" when the bytes that were read are such numbers. `codes`: the
+    bytes are int8 codes, not pixels.
+    """
+
+    steps: tuple[Step, ...]
+    elements: NDArray[Any]
+    kind: str = ""
+    codes: bool = False
+
+
+def readings(observed: NDArray[Any], bytes_read: NDArray[Any] | None, *, codes: bool) -> Iterator[Reading]:
+    """The numbers as they are, and the bytes behind them as float32 and float16 where that gives sane numbers."""
+    import numpy as np
+
+    yield Reading((), observed.reshape(-1))
+    if bytes_read is None:
+        return
+    for kind, dtype in (("float32", "<f4"), ("float16", "<f2")):
+        usable = bytes_read.size // np.dtype(dtype).itemsize * np.dtype(dtype).itemsize
+        with np.errstate(over="ignore", invalid="ignore"):
+            numbers = np.ascontiguousarray(bytes_read[:usable]).view(dtype).astype(np.float32)
+        magnitude = np.abs(numbers)
+        sane = np.isfinite(numbers) & (magnitude < 70000) & ((magnitude > 1e-5) | (numbers == 0))
+        if sane.mean() > 0.995 and np.ptp(numbers[sane]) > 1e-3 and (numbers != 0).mean() > 0.05:
+            yield Reading(
+                (Step(f"dtype.{kind}_as_uint8", f"{kind} numbers were given as bytes"),), numbers, kind, codes
+            )
+
+
+def row_strides(flat: NDArray[Any], row: int) -> tuple[int, ...]:
+    """Row lengths in elements at which the data repeats best, other than the expected one: peaks of autocorrelation."""
+    import numpy as np
+    from scipy import fft, signal
+
+    if flat.size < 4 * row:
+        return ()
+    part = flat[: min(flat.size, 1 << 18, max(4 * row, flat.size))].astype(np.float32)
+    part = np.diff(np.nan_to_num(part, posinf=0.0, neginf=0.0))
+    limit = float(np.percentile(np.abs(part), 98)) or 1.0
+    part = np.clip(part, -limit, limit)
+    size = fft.next_fast_len(part.size + 2 * row, real=True)
+    spectrum = fft.rfft(part, size)
+    correlation = fft.irfft(spectrum * spectrum.conj(), size)[: 2 * row]
+    lags = np.arange(2 * row)
+    window = np.where((lags > row // 2) & (np.abs(lags - row) > 0), correlation, 0.0)
+    peaks, _ = signal.find_peaks(window, distance=2)
+    best = peaks[np.argsort(window[peaks])[::-1][:4]]
+    strong = [int(lag) for lag in best if correlation[lag] > 0.5 * correlation[row] and correlation[lag] > 0]
+    return tuple(strong)
+
+
+def flat_offsets(flat: NDArray[Any], wanted: NDArray[Any]) -> tuple[int, ...]:
+    """How many elements the observed data are ahead of the wanted ones, by phase correlation of the two streams."""
+    import numpy as np
+    from scipy import fft
+
+    count = min(flat.size, 1 << 18)
+    first = np.diff(np.nan_to_num(flat[:count]).astype(np.float32))
+    second = np.diff(wanted[:count].astype(np.float32))
+    if not first.any() or not second.any():
+        return ()
+    size = fft.next_fast_len(2 * count, real=True)
+    cross = fft.rfft(second, size) * fft.rfft(first, size).conj()
+    correlation = fft.irfft(cross / (np.abs(cross) + 1e-3 * float(np.abs(cross).max()) + 1e-12), size)
+    best = np.argsort(correlation)[::-1][:3]
+    shifts = {int(lag) if lag < size // 2 else int(lag) - size for lag in best}
+    return tuple(sorted((shift for shift in shifts if shift and abs(shift) < count // 2), key=abs))

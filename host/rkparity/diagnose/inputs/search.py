@@ -1,0 +1,142 @@
+"""The search: views, pictures, chains, first on samples, then on every element; ranked by what is left and by steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from rkparity.diagnose.inputs.candidates import (
+    all_methods,
+    chroma_shifted,
+    first_geometries,
+    measured_geometries,
+)
+from rkparity.diagnose.inputs.chains import Chain, Fit, Naming, measure, whole
+from rkparity.diagnose.inputs.pairing import Pair, score_pairs
+from rkparity.diagnose.inputs.runtime import Problem
+from rkparity.diagnose.inputs.views import View, views
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_PAIRS_NAMED = 16
+_CHAINS_CHECKED = 10
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A chain judged on every element and what it predicts, in the order of its reading's elements."""
+
+    chain: Chain
+    predicted: NDArray[Any]
+
+
+def search(problem: Problem, picture: NDArray[Any] | None) -> list[Checked]:
+    """The best chains, the best first."""
+    found = views(problem)
+    geometries: list[Any] = []
+    for shape in sorted({view.layout.source[:2] for view in found}):
+        geometries += first_geometries(problem, picture, shape)
+    pairs = score_pairs(found, geometries)
+    lead = _leading_views(pairs, found)
+    measured = [item for view in lead for item in measured_geometries(problem, picture, view)]
+    if measured:
+        pairs = sorted(pairs + score_pairs(lead, measured), key=lambda pair: -pair.score)
+    naming = Naming(problem)
+    chains = [chain for pair in _chosen(pairs) for chain in naming.chains(pair)]
+    chains.sort(key=lambda chain: chain.cost)
+    chains = _refined(problem, picture, naming, chains)
+    if problem.shape[2] == 3 and problem.whole and (not chains or chains[0].fit.matched < 0.97):
+        for view in lead[:2]:
+            for item in chroma_shifted(problem, view):
+                chains += naming.chains(Pair(view, item, 1.0), fitted=False)
+        chains.sort(key=lambda chain: chain.cost)
+    checked = []
+    for chain in _different(chains)[:_CHAINS_CHECKED]:
+        judged, predicted = whole(problem, chain)
+        checked.append(Checked(judged, predicted))
+    return sorted(checked, key=lambda item: item.chain.cost)
+
+
+def _leading_views(pairs: list[Pair], found: list[View]) -> list[View]:
+    """The two views that explain most, and the most picture-like one."""
+    lead: list[View] = []
+    for view in [pair.view for pair in pairs[:40]] + found[:1] + sorted(found, key=lambda item: -item.likeness)[:1]:
+        if all(view is not other for other in lead) and len(lead) < 3:
+            lead.append(view)
+    return lead
+
+
+def _chosen(pairs: list[Pair]) -> list[Pair]:
+    """The pairs worth naming: the best overall, and the best of each view."""
+    chosen = pairs[:_PAIRS_NAMED]
+    seen: set[int] = {id(pair.view) for pair in chosen}
+    for pair in pairs:
+        if id(pair.view) not in seen and len(chosen) < _PAIRS_NAMED + 6:
+            seen.add(id(pair.view))
+            chosen.append(pair)
+    return chosen
+
+
+def _refined(problem: Problem, picture: NDArray[Any] | None, naming: Naming, chains: list[Chain]) -> list[Chain]:
+    """The best resized pictures again with every interpolation."""
+    best = [chain for chain in chains[:6] if chain.geometry.method]
+    if picture is None or not best:
+        return chains
+    tried: set[tuple[int, str]] = set()
+    more: list[Chain] = []
+    for chain in best:
+        key = (id(chain.view), chain.geometry.family)
+        if key in tried or len(tried) >= 3:
+            continue
+        tried.add(key)
+        for geometry in all_methods(problem, picture, [chain.geometry]):
+            more += naming.chains(Pair(chain.view, geometry, 1.0), fitted=False)[:2]
+    return sorted(chains + more, key=lambda chain: chain.cost)
+
+
+def _different(chains: list[Chain]) -> list[Chain]:
+    """One chain for each set of steps (by name and text)."""
+    seen: set[tuple[str, ...]] = set()
+    result = []
+    for chain in chains:
+        key = tuple(step.text for step in chain.steps)
+        if key not in seen:
+            seen.add(key)
+            result.append(chain)
+    return result
+
+
+def identity_fit(problem: Problem) -> tuple[Fit, NDArray[Any]]:
+    """How far the observed input is from the expected one, and |difference| per element in pixel units."""
+    import numpy as np
+
+    view = views_identity(problem)
+    numbers = np.asarray(problem.base, np.float32)
+    expected = np.asarray(
+        problem.runtime.given(problem.right_numbers(numbers, slice(None)), slice(None)), np.float32
+    ).reshape(-1)
+    observed = view.reading.elements.astype(np.float32)
+    seen = np.ones((expected.size, 1), bool)
+    fit = measure(
+        problem,
+        view,
+        expected[:, None],
+        numbers.reshape(-1)[:, None],
+        np.nan_to_num(observed, nan=1e9, posinf=1e9, neginf=-1e9)[:, None],
+        seen,
+    )
+    return fit, np.abs(expected - observed)
+
+
+def views_identity(problem: Problem) -> View:
+    """The observed elements as they are."""
+    from rkparity.diagnose.inputs.memory import Reading, layouts
+
+    reading = Reading((), problem.observed.reshape(-1))
+    return View(reading, next(layouts(problem.shape, (), ())), reading.elements.size)
+
+
+def with_note(checked: Checked, chain: Chain) -> Checked:
+    """The same prediction for another chain."""
+    return replace(checked, chain=chain)
