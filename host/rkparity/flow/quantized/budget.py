@@ -1,0 +1,35 @@
+"""Time that may be spent, shown and kept to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+_LEAST_S = 1.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """`seconds` from when it was made."""
+
+    seconds: float
+    start: float = field(default_factory=time.monotonic)
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.start
+
+    @property
+    def left(self) -> float:
+        """Seconds left, at least 0."""
+        return max(self.seconds - self.spent, 0.0)
+
+    @property
+    def timeout_s(self) -> float:
+        """What a job may take: the rest, but never nothing."""
+        return max(self.left, _LEAST_S)
+
+    def part(self, share: float) -> Budget:
+        """A budget of a share of what is left, starting now."""
+        return Budget(self.left * share)
