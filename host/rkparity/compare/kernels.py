@@ -329,7 +329,7 @@ def begin_apart(test: TensorFile, reference: TensorFile, *, ignore_unit_dims: bo
 def _score_read(files: Sequence[TensorFile], pairs: Sequence[tuple[int, int, ScoreOptions]], ignore_unit_dims: bool,
                 at_most: int | None) -> list[PairStatistics]:
     with contextlib.ExitStack() as stack:
-        readers = [stack.enter_context(ChunkReader(file.path, slot)) for slot, file in enumerate(files)]
+        readers = [stack.enter_context(ChunkReader(file.path)) for file in files]
         for test, reference, _ in pairs:
             _check_shapes(readers[test].header.shape, readers[reference].header.shape, files[test].path,
                           files[reference].path, ignore_unit_dims)

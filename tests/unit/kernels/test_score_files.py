@@ -163,7 +163,7 @@ def test_files_of_different_size_are_not_read_to_the_shorter_end(tmp_path: Path)
     assert score_together([], []) == []
 
 
-def test_threads_do_not_share_buffers(tmp_path: Path) -> None:
+def test_threads_may_score_at_the_same_time(tmp_path: Path) -> None:
     expected = {}
     for number in range(6):
         np.save(tmp_path / f"{number}.npy", np.full(400_000 + number, number + 1, np.float32))
