@@ -45,7 +45,9 @@ class RunReader:
 
     def file(self, name: str) -> Path:
         """The path of a file of this run; DataError if the name leads out of the run's folder."""
-        return self.path / confined(name, source=str(self.path / MANIFEST_NAME))
+        if not is_confined(name):
+            raise DataError(f"{self.path / MANIFEST_NAME}: file name {name!r} leads out of the folder")
+        return self.path / name
 
     def tensor(self, record: TensorRecord) -> NDArray[Any]:
         """Maps one tensor; DataError if its file is damaged or is not what the manifest says."""
@@ -143,7 +145,11 @@ class RunWriter:
 
 def confined(name: str, *, source: str) -> PurePosixPath:
     """`name` as a relative path that stays inside its folder; DataError naming `source` otherwise."""
-    path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts or "\0" in name:
+    if not is_confined(name):
         raise DataError(f"{source}: file name {name!r} leads out of the folder")
-    return path
+    return PurePosixPath(name)
+
+
+def is_confined(name: str) -> bool:
+    """Whether `name`, joined to a folder, stays inside it."""
+    return bool(name) and name[0] != "/" and "\0" not in name and ".." not in name.split("/")
