@@ -181,3 +181,14 @@ def test_comma_locale(native: Kit, tmp_path: Path) -> None:
         )
         content = next(call.details.inputs[0].content for call in trace.calls if isinstance(call.details, InputsSet))
         assert content is not None and content.values is not None and content.values.mean == 118.5
+
+
+def test_cost_stays_in_its_order_of_magnitude(native: Kit, tmp_path: Path) -> None:
+    """Wide margins on the budget of 2 us per call and 2 GB/s: other programs share the caches of this machine."""
+    environment = {"RKPARITY_TRACE_NO_HASH": "1"}
+    done = native.run(native.linked, "bench", "", "10000", trace=tmp_path / "calls", environment=environment)
+    query_ns, frame_ns = (float(line.split()[1]) for line in done.output.splitlines())
+    assert query_ns < 4000 and frame_ns < 4 * 4000
+    for number in ("0", "2", "3"):
+        done = native.run(native.linked, "big", "", "64", number, trace=tmp_path / "contents")
+        assert float(done.output.split()[1]) > 0.7
