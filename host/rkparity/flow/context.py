@@ -74,6 +74,20 @@ class Context:
         """The version of rknn-toolkit2 in use."""
         return self.worker.toolkit_version
 
+    def with_project(self, project: Project) -> Context:
+        """The same context (worker, store, results) for other settings; it must not outlive this one."""
+        other = Context(
+            project,
+            self.store,
+            say=self.say,
+            board=self.board,
+            toolkit_python=self._toolkit_python,
+            timeout_s=self._timeout_s,
+        )
+        other._worker = self.worker
+        other.results = self.results
+        return other
+
     def restart_worker(self) -> None:
         """Ends the worker: the next use starts another. For after it died or hung."""
         if self._worker is not None:

@@ -1,0 +1,131 @@
+"""Where two runs of one graph part: the original's tensors against golden's, golden's against the simulator's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
+from rkparity.flow.simulation import OutputScore, score
+from rkparity.runs import RunReader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rkparity.original.engine import OnnxGraph, OnnxNode
+
+GOLDEN_LIMIT = 1e-3
+"""Golden agrees with ONNX Runtime to about 3e-6 (evidence toolkit/*); beyond this it computes something else."""
+
+
+@dataclass(frozen=True)
+class LayerScore:
+    """One tensor whose name both have."""
+
+    order: int
+    op_type: str
+    score: OutputScore
+
+
+def common_layers(golden: RunReader, original: Mapping[str, NDArray[Any]]) -> Iterator[LayerScore]:
+    """Golden against the original for every tensor of the same name and size, in execution order."""
+    for record in golden.manifest.tensors:
+        other = original.get(record.name)
+        if other is None or record.not_comparable:
+            continue
+        array = golden.tensor(record)
+        if array.size == other.size and array.size and other.dtype.kind in "fiu":
+            yield LayerScore(record.order, record.op_type, score(record.name, array, other))
+
+
+def simulator_layers(golden: RunReader, simulator: RunReader) -> Iterator[LayerScore]:
+    """The simulator against golden, tensor by tensor, in execution order."""
+    others = {record.name: record for record in golden.manifest.tensors}
+    for record in simulator.manifest.tensors:
+        other = others.get(record.name)
+        if other is None or record.not_comparable or record.dtype == "bool" or record.shape != other.shape:
+            continue
+        yield LayerScore(
+            record.order, record.op_type, score(record.name, simulator.tensor(record), golden.tensor(other))
+        )
+
+
+def golden_wrong(first: LayerScore | None, worst: OutputScore, graph: OnnxGraph | None, known_input: bool) -> Finding:
+    """The finding that the toolkit's own float run departs from the original although both had the same input."""
+    node = None if first is None or graph is None else graph.maker(first.score.name)
+    where = "" if first is None else first.score.name
+    what = (node.op_type if node is not None else "" if first is None else first.op_type) or "a layer"
+    cause = (
+        f"The toolkit's float32 run of its optimised graph departs from the original model at {where or 'an output'}"
+        f" ({what}); everything before agrees. mean, std, channel order and layout "
+        f"{'are proven right: both started from the same input' if known_input else 'were tried and explain nothing'}."
+    )
+    fix = (
+        f"rewrite {what} in the source model in another way and convert again; report it to the vendor with the "
+        "files of `rkparity bundle`"
+    )
+    if node is not None and is_small_pool(node):
+        cause += (
+            " rknn-toolkit2 2.2.0 to 2.5.0 turn a MaxPool whose kernel covers the whole (small) map into a global "
+            "maximum, padding or not."
+        )
+        fix = (
+            "replace the MaxPool of kernel 5, stride 1, padding 2 by two MaxPools of kernel 3, stride 1, padding 1 in "
+            "a row (the same function), or feed a larger map; report it to the vendor with the files of `rkparity bundle`"
+        )
+    return Finding(
+        id="toolkit.golden_wrong",
+        stage=Stage.LAYER,
+        severity=Severity.ERROR,
+        confidence=0.95 if first is not None else 0.6,
+        title=f"rknn-toolkit2 converts {what} wrongly" + (f" at {where}" if where else ""),
+        cause=cause,
+        evidence=(
+            Evidence(
+                "statistics",
+                f"golden against the original at {where or worst.name}",
+                {
+                    "cosine": (first.score if first else worst).cosine,
+                    "relative_error": (first.score if first else worst).relative,
+                    "max_abs_error": (first.score if first else worst).max_abs_error,
+                },
+            ),
+        ),
+        fix=fix,
+        reference="RKNN manual 7.1.1",
+        subject=where or worst.name,
+    )
+
+
+def simulator_wrong(first: LayerScore | None, worst: OutputScore) -> Finding:
+    """The finding of last resort: configuration and range are fine, golden is right, the FP16 simulator is not."""
+    where = worst.name if first is None else first.score.name
+    numbers = worst if first is None else first.score
+    return Finding(
+        id="simulator.fp16",
+        stage=Stage.LAYER,
+        severity=Severity.ERROR,
+        confidence=0.6,
+        title=f"the FP16 simulator departs from golden at {where}",
+        cause="The configuration is right, golden agrees with the original and no tensor leaves FP16's range: either "
+        f"{where} needs more precision than FP16 has, or the simulator computes it wrongly.",
+        evidence=(
+            Evidence(
+                "statistics",
+                f"simulator against golden at {where}",
+                {"cosine": numbers.cosine, "relative_error": numbers.relative},
+            ),
+        ),
+        fix="look for differences of large numbers, long sums or exponentials at this layer and rewrite them; else "
+        "hand the files of `rkparity bundle` to the vendor",
+        reference="RKNN manual 7.1.1",
+        subject=where,
+    )
+
+
+def is_small_pool(node: OnnxNode) -> bool:
+    """Whether this is a MaxPool of stride 1: the form the toolkit makes global on maps no larger than its reach."""
+    kernel = node.attributes.get("kernel_shape", ())
+    strides = node.attributes.get("strides", (1, 1))
+    return node.op_type == "MaxPool" and min(kernel, default=0) >= 3 and max(strides, default=1) == 1

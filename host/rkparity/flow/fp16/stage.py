@@ -1,0 +1,351 @@
+"""Stage fp16: is the conversion right? Original against golden against the FP16 simulator, on the same sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rkparity.diagnose.findings import Evidence, Finding, Severity
+from rkparity.diagnose.findings import Stage as FindingStage
+from rkparity.errors import ToolkitError, UsageError
+from rkparity.flow.fp16.causes import name_causes
+from rkparity.flow.fp16.fit import Explanation, fit_input, search
+from rkparity.flow.fp16.half_range import out_of_range, range_findings
+from rkparity.flow.fp16.layers import (
+    GOLDEN_LIMIT,
+    LayerScore,
+    common_layers,
+    golden_wrong,
+    simulator_layers,
+    simulator_wrong,
+)
+from rkparity.flow.fp16.structure import Structure, check_structure
+from rkparity.flow.fp16.truth import Source, Truth, find_truth, framework_input, graph_inputs_of, normalised
+from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
+from rkparity.flow.simulation import (
+    OutputScore,
+    prepared_inputs,
+    run_outputs,
+    score_outputs,
+    simulated,
+)
+from rkparity.flow.store import disk_nbytes
+from rkparity.original.engine import describe_onnx, run_original
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rkparity.flow.context import Context
+    from rkparity.original.engine import OnnxGraph
+    from rkparity.toolkit.built_model import BuiltModel
+    from rkparity.toolkit.inputs import PreparedInput
+    from rkparity.toolkit.simulate import Simulation
+    from rkparity.toolkit.spec import BuildSpec
+
+Scores = tuple[OutputScore, ...]
+
+
+def settings(context: Context) -> dict[str, Any]:
+    """Nothing beyond the project."""
+    return {}
+
+
+def run(context: Context) -> StageResult:
+    """Builds as FP16, simulates, runs the original, compares; if they differ, says why."""
+    project, worker = context.project, context.worker
+    spec = project.build_spec(do_quantization=False)
+    graph = describe_onnx(worker, project.model.file) if spec.framework.value == "onnx" else None
+    structure = check_structure(project, spec, graph, worker.scratch / "batched")
+    context.say("fp16: building")
+    try:
+        built = worker.build(structure.spec)
+    except ToolkitError:
+        if not structure.findings:
+            raise
+        return _failed_structure(structure, "the model cannot be built even with the shapes and names corrected")
+    inputs = prepared_inputs(context, built, structure.files, name="fp16-inputs")
+    context.say("fp16: simulating, running the original")
+    simulation = simulated(context, built, inputs, name="fp16")
+    fixed = _corrected(context, structure.spec)
+    truth = find_truth(fixed, built, inputs)
+    return _Comparison(context, built, inputs, simulation, truth, structure, graph).result()
+
+
+def _corrected(context: Context, spec: BuildSpec) -> Context:
+    """The context with the names and shapes of the corrected build, so that the original runs as well."""
+    model = replace(
+        context.project.model, inputs=spec.inputs, outputs=spec.outputs, input_size_list=spec.input_size_list
+    )
+    return context if model == context.project.model else context.with_project(replace(context.project, model=model))
+
+
+def _failed_structure(structure: Structure, fact: str) -> StageResult:
+    first = structure.findings[0]
+    return StageResult(Stage.FP16, StageVerdict.FAIL, (first.title, fact), first.fix, structure.findings)
+
+
+class _Comparison:
+    """The evidence of one stage and what follows from it."""
+
+    def __init__(
+        self,
+        context: Context,
+        built: BuiltModel,
+        inputs: Sequence[PreparedInput],
+        simulation: Simulation,
+        truth: Truth,
+        structure: Structure,
+        graph: OnnxGraph | None,
+    ) -> None:
+        self.context = context
+        self.built = built
+        self.inputs = inputs
+        self.simulation = simulation
+        self.truth = truth
+        self.structure = structure
+        self.graph = graph
+        self.limit = context.project.check.fp16_cosine
+
+    def result(self) -> StageResult:
+        golden = run_outputs(self.simulation.golden, self.built.outputs)
+        simulator = run_outputs(self.simulation.simulator, self.built.outputs)
+        findings = list(self.structure.findings)
+        try:
+            golden_scores = score_outputs(golden, self.truth.outputs)
+        except UsageError as error:
+            return self._wrong_outputs(error)
+        simulator_scores = score_outputs(simulator, self.truth.outputs)
+        golden_good = all(item.passes(self.limit) for item in golden_scores)
+        good = golden_good and all(item.passes(self.limit) for item in simulator_scores)
+        ranges = out_of_range(self.simulation.golden)
+        layers = self._common_layers()
+        if not golden_good:
+            findings += self._order_of_outputs(golden) or self._configuration() or [self._golden(golden_scores, layers)]
+        range_found = range_findings(ranges, outputs_wrong=golden_good and not good)
+        findings += range_found
+        if golden_good and not good and not range_found:
+            findings.append(self._simulator(simulator_scores))
+        failed = not good or bool(self.structure.findings)
+        verdict = StageVerdict.FAIL if failed else StageVerdict.WARN if findings else StageVerdict.PASS
+        if not failed and not self.truth.independent and any(item.mean or item.std for item in self.built.inputs):
+            findings.append(_unproven(self.context))
+        return StageResult(
+            Stage.FP16,
+            verdict,
+            self._facts(findings, golden_scores, simulator_scores, layers)[:3],
+            self._next(verdict, findings),
+            tuple(findings),
+            self._tables(golden_scores, simulator_scores, layers, ranges),
+            {
+                "golden": self.context.store.relative(self.simulation.golden.path),
+                "simulator": self.context.store.relative(self.simulation.simulator.path),
+            },
+            disk_nbytes=disk_nbytes(self.simulation.golden.path, self.simulation.simulator.path),
+        )
+
+    def _facts(
+        self,
+        findings: Sequence[Finding],
+        golden: Scores,
+        simulator: Scores,
+        layers: Sequence[LayerScore],
+    ) -> tuple[str, ...]:
+        worst = min(simulator, key=lambda item: item.cosine if item.nonfinite == 0 else -2)
+        engine = self.truth.run.engine if self.truth.run is not None else "the given outputs"
+        spoilt = f", {worst.nonfinite} values not finite" if worst.nonfinite else ""
+        facts = [
+            f"FP16 simulator against {engine}: worst output {worst.name} cos {worst.cosine:.6f}, relative error "
+            f"{worst.relative:.3g}{spoilt}",
+            f"golden against {engine}: relative error {max(item.relative for item in golden):.3g} at most; "
+            f"{len(layers)} layers agree by name, {sum(item.score.relative > GOLDEN_LIMIT for item in layers)} of them "
+            "differ",
+        ]
+        errors = [item for item in findings if item.severity is not Severity.INFO]
+        if errors:
+            facts.insert(0, errors[0].title)
+        else:
+            facts.append(f"the original's side rests on {self.truth.source.value}")
+        return tuple(facts)
+
+    def _next(self, verdict: StageVerdict, findings: Sequence[Finding]) -> str:
+        if findings and verdict in (StageVerdict.FAIL, StageVerdict.WARN):
+            return findings[0].fix
+        if not self.truth.independent:
+            return "go on with stage quantized; to prove mean and std too, give [original] inputs or outputs"
+        return "go on with stage quantized"
+
+    def _common_layers(self) -> list[LayerScore]:
+        if self.truth.run is None or not self.truth.run.layers:
+            return []
+        return list(common_layers(self.simulation.golden, self.truth.run.layers))
+
+    def _order_of_outputs(self, golden: Mapping[str, NDArray[Any]]) -> list[Finding]:
+        """Whether the outputs are right but in another order than the reference's."""
+        if len(golden) < 2:
+            return []
+        wanted = dict(self.truth.outputs)
+        order = []
+        for reference in wanted.values():
+            fitting = [
+                name
+                for name, array in golden.items()
+                if array.size == reference.size
+                and score_outputs({name: array}, {name: reference})[0].passes(self.limit)
+                and name not in order
+            ]
+            if not fitting:
+                return []
+            order.append(fitting[0])
+        listed = "[" + ", ".join(f'"{name}"' for name in order) + "]"
+        return [
+            Finding(
+                id="config.outputs",
+                stage=FindingStage.OUTPUT,
+                severity=Severity.ERROR,
+                confidence=0.98,
+                title="the outputs come in another order than the reference's",
+                cause=f"Each output agrees with one of the reference's, in the order {', '.join(order)}.",
+                fix=f"set outputs = {listed} in [model]",
+                fix_code=f"[model]\noutputs = {listed}",
+                reference="RKNN manual 7.1.1",
+            )
+        ]
+
+    def _configuration(self) -> list[Finding]:
+        """The configuration that explains the difference, input by input; nothing when none does."""
+        framework = self.built.spec.framework.value
+        wanted = graph_inputs_of(self.truth, self.built, framework)
+        current = [normalised(item, graph) for item, graph in zip(self.inputs, self.built.inputs)]
+        explained: dict[int, Explanation] = {}
+        if wanted is not None:
+            for index, (item, graph) in enumerate(zip(self.inputs, self.built.inputs)):
+                same = score_outputs({graph.name: current[index]}, {graph.name: wanted[index]})[0]
+                if same.relative > 1e-4:
+                    found = fit_input(item, wanted[index])
+                    if found is not None:
+                        explained[index] = found
+        elif len(self.inputs) == 1 or self.truth.source is Source.OUTPUTS:
+            self.context.say("fp16: trying configurations")
+            trained = self.context.project.original
+            more = [(trained.mean, trained.std)] if trained.mean or trained.std else []
+            for index, (item, graph) in enumerate(zip(self.inputs, self.built.inputs)):
+                found = search(item, graph, self._error_of(current, index), limit=0.02, more=more)
+                if found is not None:
+                    explained[index] = found
+                    break
+        if not explained:
+            return []
+        arrays = [explained[index].array if index in explained else array for index, array in enumerate(current)]
+        confirmed = self._confirmed(arrays)
+        return [
+            finding
+            for index, found in explained.items()
+            for finding in name_causes(self.inputs[index], self.built.inputs[index], index, found, confirmed)
+        ]
+
+    def _error_of(self, current: Sequence[NDArray[Any]], index: int) -> Callable[[NDArray[Any]], float]:
+        """The original's relative output error when input `index` is replaced; ONNX Runtime where it can be used."""
+        framework = self.built.spec.framework.value
+
+        def error(array: NDArray[Any]) -> float:
+            arrays = [array if at == index else other for at, other in enumerate(current)]
+            if framework == "onnx":
+                found = run_original(
+                    self.context.worker,
+                    self.built.spec,
+                    [framework_input(item, framework) for item in arrays],
+                    outputs=self.built.spec.outputs,
+                ).outputs
+            else:
+                found = dict(zip(self.built.outputs, self.context.worker.outputs(self.built.model_id, arrays)))
+            scores = score_outputs(found, self.truth.outputs)
+            return max(item.relative if item.nonfinite == 0 else float("inf") for item in scores)
+
+        return error
+
+    def _confirmed(self, arrays: Sequence[NDArray[Any]]) -> Evidence:
+        """The simulator's outputs with the graph's inputs as explained, against the original's."""
+        outputs = self.context.worker.outputs(
+            self.built.model_id, [array.astype("float32") if array.dtype.kind == "f" else array for array in arrays]
+        )
+        scores = score_outputs(dict(zip(self.built.outputs, outputs)), self.truth.outputs)
+        worst = min(scores, key=lambda item: item.cosine)
+        return Evidence(
+            "statistics",
+            "FP16 simulator with these settings against the original: worst output",
+            {"cosine": worst.cosine, "relative_error": worst.relative},
+        )
+
+    def _golden(self, scores: Scores, layers: Sequence[LayerScore]) -> Finding:
+        first = next((item for item in layers if item.score.relative > GOLDEN_LIMIT), None)
+        wanted = graph_inputs_of(self.truth, self.built, self.built.spec.framework.value)
+        worst = max(scores, key=lambda item: item.relative)
+        return golden_wrong(first, worst, self.graph, wanted is not None)
+
+    def _simulator(self, scores: Scores) -> Finding:
+        limit = 10 * GOLDEN_LIMIT
+        pairs = simulator_layers(self.simulation.golden, self.simulation.simulator)
+        first = next((item for item in pairs if item.score.relative > limit or item.score.nonfinite), None)
+        return simulator_wrong(first, max(scores, key=lambda item: item.relative))
+
+    def _wrong_outputs(self, error: UsageError) -> StageResult:
+        own = [] if self.graph is None else [value.name for value in self.graph.outputs]
+        listed = "[" + ", ".join(f'"{name}"' for name in own) + "]"
+        finding = Finding(
+            id="config.outputs",
+            stage=FindingStage.OUTPUT,
+            severity=Severity.ERROR,
+            confidence=0.95,
+            title="the build's outputs are not those of the reference",
+            cause=error.message,
+            fix=f"name the reference's tensors in model.outputs; the source model's own are {', '.join(own)}"
+            if own
+            else "name the reference's tensors in model.outputs",
+            fix_code=f"[model]\noutputs = {listed}" if own else "",
+            reference="RKNN manual 7.1.1",
+        )
+        return StageResult(
+            Stage.FP16,
+            StageVerdict.FAIL,
+            (finding.title, error.message),
+            finding.fix,
+            (*self.structure.findings, finding),
+        )
+
+    def _tables(
+        self, golden: Scores, simulator: Scores, layers: Sequence[LayerScore], ranges: Sequence[Any]
+    ) -> tuple[Table, ...]:
+        outputs = Table(
+            "outputs against the original",
+            ("output", "golden cos", "golden rel. error", "FP16 cos", "FP16 rel. error", "FP16 not finite"),
+            tuple((a.name, a.cosine, a.relative, b.cosine, b.relative, b.nonfinite) for a, b in zip(golden, simulator)),
+        )
+        worst = sorted(layers, key=lambda item: -item.score.relative)[:10]
+        named = Table(
+            "layers that agree by name, the worst (golden against the original)",
+            ("layer", "operator", "cos", "rel. error"),
+            tuple((item.score.name, item.op_type, item.score.cosine, item.score.relative) for item in worst),
+        )
+        out = Table(
+            "tensors outside FP16's range (golden), in graph order",
+            ("tensor", "operator", "largest", "beyond +-65504", "flushed to zero"),
+            tuple((row.name, row.op_type, row.maximum, row.over, row.flushed) for row in ranges),
+        )
+        return tuple(table for table in (outputs, named, out) if table.rows)
+
+
+def _unproven(context: Context) -> Finding:
+    return Finding(
+        id="config.mean_std.unproven",
+        stage=FindingStage.INPUT,
+        severity=Severity.INFO,
+        confidence=1.0,
+        title="mean, std and channel order were not put to the test",
+        cause="The original was fed what the build's own mean and std make of the sample, so a wrong value would be "
+        "wrong on both sides.",
+        fix="save what your training or inference script feeds the original model, and name it: "
+        '[original] inputs = ["fed.npy"] (or outputs = ["answer.npy"])',
+        fix_code='[original]\ninputs = ["fed.npy"]',
+        reference="RKNN manual 7.1.1",
+    )
