@@ -215,7 +215,7 @@ RKL_EXPORT int rknn_destroy(rkabi_context ctx)
     rkl_before(&call);
     rkl_after(&call, RKL_PASS(rknn_destroy, RKABI_ERR_FAIL, ctx));
     if (call.status == RKABI_OK) {
-        rkl_context_remove(ctx);
+        rkl_context_remove(call.context);
     }
     rkl_write(&call);
     rkl_leave(&call);

@@ -95,12 +95,12 @@ uint32_t rkl_context_add_copy(rkabi_context handle, rkabi_context from)
     return number;
 }
 
-void rkl_context_remove(rkabi_context handle)
+void rkl_context_remove(uint32_t number)
 {
     rkl_registry_lock();
     for (struct context **place = &contexts; *place; place = &(*place)->next) {
         struct context *context = *place;
-        if (context->handle == handle) {
+        if (context->number == number) {
             *place = context->next;
             for (int kind = 0; kind < RKL_ATTR_KINDS; kind++) {
                 free(context->attrs[kind].list);

@@ -34,7 +34,8 @@ struct rkl_bound {
 uint32_t rkl_context_add(rkabi_context handle, const struct rkl_attrs attrs[RKL_ATTR_KINDS]);
 /* A context with copies of another's attributes; returns its number. */
 uint32_t rkl_context_add_copy(rkabi_context handle, rkabi_context from);
-void rkl_context_remove(rkabi_context handle);
+/* By its number: another thread may already have been given the same handle. */
+void rkl_context_remove(uint32_t number);
 /* 0 for a handle that is not known. */
 uint32_t rkl_context_number(rkabi_context handle);
 /* Inputs or outputs of the model, 0 when not known. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -217,6 +218,20 @@ def test_size_limits(native: Kit, tmp_path: Path) -> None:
         check=False,
     )
     assert limited.returncode == 0, limited
+
+
+def test_file_system_that_cannot_reserve(native: Kit, tmp_path: Path) -> None:
+    """NFS, for one: every line is then written by itself."""
+    source, shim = tmp_path / "shim.c", tmp_path / "shim.so"
+    source.write_text("int fallocate64(int fd, int mode, long start, long length) { return -1; }\n")
+    subprocess.run(["gcc", "-shared", "-fPIC", str(source), "-o", str(shim)], check=True)
+    kit = dataclasses.replace(native, preloads=(str(shim),))
+    for mode in ("threads", "fork", "exec"):
+        plain = native.run(native.linked, mode)
+        assert kit.run(kit.linked, mode, trace=tmp_path / mode) == plain
+        for trace in read_traces(tmp_path / mode):
+            assert trace.calls and trace.truncated == 0
+            assert trace.path.read_bytes().endswith(b"}\n")
 
 
 def test_threads_and_contexts(native: Kit, tmp_path: Path) -> None:
