@@ -1,4 +1,4 @@
-"""The application with mistakes, the emulated runtime and the validation layer, built for one target; and a value source."""
+"""The application with mistakes, the emulated runtime and the validation layer for one target; a value source."""
 
 from __future__ import annotations
 

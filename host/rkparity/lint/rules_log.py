@@ -191,7 +191,7 @@ LOG_RULES = (
         r"failed to open rknpu module",
         "there is no NPU driver",
         "RKNN manual, rknn_init",
-        "Is the rknpu driver loaded, and may this user open it?",
+        "Load the rknpu driver, and see that this user may open it.",
     ),
     _row(
         "general-api",

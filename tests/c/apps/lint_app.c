@@ -149,7 +149,7 @@ static void *first_data(const rkabi_tensor_attr *attr, rkabi_type type, size_t n
     unsigned char *buffer = allocate(nbytes * 4 + 4096);
     fill(buffer, type, is("type-zero-full") ? attr->n_elems * 4 : attr->n_elems, run);
     if (data_file != NULL) {
-        memcpy(buffer, data_file, data_size < nbytes ? data_size : nbytes);
+        memcpy(buffer, data_file, data_size < nbytes * 4 ? data_size : nbytes * 4);
     }
     float *values = (float *)(void *)buffer;
     uint32_t state = 9u + (uint32_t)run;
@@ -204,7 +204,8 @@ static void break_input(rkabi_input *input, const rkabi_tensor_attr *attr, const
         input->size = attr->n_elems * 8;
     } else if (is("int8-pixels")) {
         input->type = RKABI_TYPE_INT8;
-    } else if (is("unit-floats") || is("pixel-floats") || is("normalized") || is("not-finite") || is("tiny-floats")) {
+    } else if (is("unit-floats") || is("pixel-floats") || is("normalized") || is("not-finite") || is("tiny-floats") ||
+               is("float-data")) {
         input->type = RKABI_TYPE_FLOAT32;
         input->size = attr->n_elems * 4;
     } else if (is("pass-through")) {
@@ -389,6 +390,14 @@ static void zero_copy(io *app)
             out[i].type = RKABI_TYPE_FLOAT32;
             nbytes *= 4;
         }
+        if (is("shared-outputs")) {
+            static void *common;
+            if (common == NULL) {
+                common = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+            }
+            out_mem[i] = bind(app, &out[i], nbytes, rknn_create_mem_from_fd(app->ctx, 0, common, nbytes, 0));
+            continue;
+        }
         out_mem[i] = bind(app, &out[i], is("zc-out-small") ? nbytes / 2 : nbytes, is("shared") && i == 0 ? in_mem[0] : NULL);
     }
     for (int run = 0; run < runs; run++) {
@@ -409,6 +418,9 @@ static void zero_copy(io *app)
     }
     for (uint32_t i = 0; i < app->number.n_input && !is("memory-leak"); i++) {
         CHECK(rknn_destroy_mem(app->ctx, in_mem[i]));
+    }
+    if (is("use-freed")) {
+        (void)rknn_set_io_mem(app->ctx, in_mem[0], &in[0]);
     }
     for (uint32_t i = 0; i < bound_out; i++) {
         if (!is("shared") || i > 0) {
@@ -496,9 +508,14 @@ int main(int argc, char **argv)
     if (strcmp(api, "contexts") == 0) {
         io other;
         open_model(&other);
-        general(&app);
-        zero_copy(&other);
-        general(&app);
+        if (is("shared-outputs")) {
+            zero_copy(&app);
+            zero_copy(&other);
+        } else {
+            general(&app);
+            zero_copy(&other);
+            general(&app);
+        }
         CHECK(rknn_destroy(other.ctx));
     } else if (strcmp(api, "zero-copy") == 0) {
         zero_copy(&app);

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import traced_app
 
+import traced_app
 from rkparity.lint import Lint, lint
 from rkparity.model import read_model
 

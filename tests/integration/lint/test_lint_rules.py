@@ -1,4 +1,4 @@
-"""Each rule on a real program that makes the mistake, on the emulated runtime through the layer; and on correct programs."""
+"""Each rule on a real program that makes the mistake, on the emulated runtime; and on correct programs."""
 
 from __future__ import annotations
 
@@ -92,6 +92,8 @@ MISTAKES = [
     ("io-mem-plain-query", ERROR, MINI, ZERO, "plain-query"),
     ("context-leak", WARNING, C3, GENERAL, "context-leak"),
     ("memory-leak", WARNING, C3, ZERO, "memory-leak"),
+    ("memory-after-free", ERROR, C3, ZERO, "use-freed"),
+    ("io-mem-shared-outputs", WARNING, C3, CONTEXTS, "shared-outputs"),
 ]
 
 
@@ -145,8 +147,6 @@ def test_every_rule_of_the_calls_has_a_program() -> None:
         "died-in-call",
         "function-missing",
         "output-not-finite",
-        "io-mem-shared-outputs",
-        "memory-after-free",
         "version-runtime",
         "version-driver",
         "model-differs",

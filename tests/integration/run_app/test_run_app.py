@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import traced_app
 
+import traced_app
 from rkparity.cli.main import main
 from rkparity.lint import lint
 from rkparity.model import read_model
