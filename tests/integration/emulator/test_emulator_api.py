@@ -129,7 +129,7 @@ def test_zero_copy_input_rows_are_w_stride_apart(opened: Runtime, counting_model
 
 
 def test_general_inputs_with_a_zero_copy_output(opened: Runtime) -> None:
-    """rknn_inputs_set unbinds output memories: the recorded one still held its 0xa5 (evidence 160_zc_mix_inputs_set)."""
+    """rknn_inputs_set unbinds output memories: it still held its 0xa5 (evidence 160_zc_mix_inputs_set)."""
     _, attr = opened.attr(2, 0)
     status, mem = opened.bind(attr, 1350)
     assert status == 0
