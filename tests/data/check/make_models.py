@@ -1,0 +1,84 @@
+"""Makes the ONNX models of this folder (run with an interpreter that has onnx; the files are kept beside it)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+HERE = Path(__file__).resolve().parent
+
+
+def save(name: str, nodes: list, inputs: list, outputs: list, weights: dict) -> None:
+    """One model, opset 12."""
+    graph = helper.make_graph(
+        nodes, name, inputs, outputs, [numpy_helper.from_array(array, key) for key, array in weights.items()]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], producer_name="rkparity tests")
+    model.ir_version = 8
+    onnx.checker.check_model(model)
+    onnx.save(model, str(HERE / f"{name}.onnx"))
+
+
+def conv(source: str, target: str, weight: str, bias: str) -> onnx.NodeProto:
+    return helper.make_node(
+        "Conv", [source, weight, bias], [target], name=target, kernel_shape=[3, 3], pads=[1, 1, 1, 1]
+    )
+
+
+def tensors(rng: np.random.Generator, channels: int) -> dict:
+    return {
+        "w0": (rng.standard_normal((8, channels, 3, 3)) / np.sqrt(9 * channels)).astype(np.float32),
+        "b0": rng.standard_normal(8).astype(np.float32) * np.float32(0.3),
+        "w1": (rng.standard_normal((4, 8, 3, 3)) / np.sqrt(72)).astype(np.float32),
+        "b1": rng.standard_normal(4).astype(np.float32) * np.float32(0.3),
+        "w2": (rng.standard_normal((4, 8, 3, 3)) / np.sqrt(72)).astype(np.float32),
+        "b2": rng.standard_normal(4).astype(np.float32) * np.float32(0.3),
+    }
+
+
+def two_heads(name: str, shape: list, out: list, rng: np.random.Generator) -> None:
+    nodes = [
+        conv("image", "c0", "w0", "b0"),
+        helper.make_node("Relu", ["c0"], ["r0"], name="r0"),
+        conv("r0", "boxes", "w1", "b1"),
+        conv("r0", "c2", "w2", "b2"),
+        helper.make_node("Sigmoid", ["c2"], ["scores"], name="scores"),
+    ]
+    value = helper.make_tensor_value_info
+    save(
+        name,
+        nodes,
+        [value("image", TensorProto.FLOAT, shape)],
+        [value("boxes", TensorProto.FLOAT, out), value("scores", TensorProto.FLOAT, out)],
+        tensors(rng, shape[1]),
+    )
+
+
+def pool(rng: np.random.Generator) -> None:
+    weights = {key: array for key, array in tensors(rng, 3).items() if key[1] != "2"}
+    nodes = [
+        conv("image", "c0", "w0", "b0"),
+        helper.make_node(
+            "MaxPool", ["c0"], ["pooled"], name="pooled", kernel_shape=[5, 5], strides=[1, 1], pads=[2, 2, 2, 2]
+        ),
+        conv("pooled", "y", "w1", "b1"),
+    ]
+    value = helper.make_tensor_value_info
+    save(
+        "pool",
+        nodes,
+        [value("image", TensorProto.FLOAT, [1, 3, 4, 4])],
+        [value("y", TensorProto.FLOAT, [1, 4, 4, 4])],
+        weights,
+    )
+
+
+if __name__ == "__main__":
+    generator = np.random.default_rng(20)
+    two_heads("pixels", [1, 3, 12, 16], [1, 4, 12, 16], generator)
+    two_heads("dynamic", [1, 3, "h", "w"], [1, 4, "h", "w"], generator)
+    two_heads("cube", [1, 8, 8, 8], [1, 4, 8, 8], generator)
+    pool(generator)
