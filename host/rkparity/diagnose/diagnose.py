@@ -177,7 +177,9 @@ def _logs(dumps: Path) -> Iterable[Finding]:
     if not (dumps / MANIFEST_NAME).is_file():
         return ()
     run = RunReader.open(dumps)
-    return log_findings([run.file(name) for name in run.manifest.logs], run.manifest.warnings)
+    found = log_findings([run.file(name) for name in run.manifest.logs], run.manifest.warnings)
+    # The emulated runtime gives a version of its own choice.
+    return [item for item in found if not (run.manifest.emulated and item.stage is Stage.VERSIONS)]
 
 
 def _ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -93,7 +93,7 @@ _LINES = (
         "rockchip-linux/rknpu#48",
     ),
     _known(
-        r"larger than model origin size|memory size must be",
+        r"memory size must be",
         "log.output-size",
         Stage.OUTPUT,
         "a bound memory has the wrong size",

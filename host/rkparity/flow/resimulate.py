@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rkparity.compare.align import align
-from rkparity.compare.alignment import LayerPair, PairRole
+from rkparity.compare.alignment import LayerPair, PairRole, Reason
 from rkparity.compare.dumps import DumpSet, open_dumps
 from rkparity.compare.versions import fit_model
 from rkparity.errors import DataError, UsageError
@@ -22,6 +22,9 @@ from rkparity.toolkit.worker_client import Worker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# Second forms of a dump and text files are no loss.
+_LOST = (Reason.BOARD_ONLY, Reason.NAME_COLLISION, Reason.NOT_IN_MODEL)
 
 
 def resimulate_run(
@@ -47,8 +50,11 @@ def resimulate_run(
     inputs = _graph_inputs(dumps, model, built)
     # The simulator's tensors, by a run on the same inputs: names and shapes are known only to it.
     graph = worker.layers(built.model_id, inputs).layers
-    pairs = align(list(dumps.entries), _as_manifest(graph, record, built), model).pairs
-    board = {pair.tensor.name: _values(dumps, pair) for pair in pairs if pair.role is PairRole.LAYER}
+    alignment = align(list(dumps.entries), _as_manifest(graph, record, built), model)
+    board = {pair.tensor.name: _values(dumps, pair) for pair in alignment.pairs if pair.role is PairRole.LAYER}
+    lost = [item.dump.file for item in alignment.unmatched_dumps if item.reason in _LOST]
+    if lost:
+        notes = (*notes, f"{len(lost)} dumps have no place in the simulator's graph, such as {lost[0]}")
     source = RunReader.open(run) if (run / MANIFEST_NAME).is_file() else None
     return resimulate(
         worker,
@@ -86,7 +92,8 @@ def _graph_inputs(dumps: DumpSet, model: Model, built: BuiltModel) -> list[NDArr
 
 def _as_manifest(graph: Mapping[str, NDArray[Any]], record: ModelRecord, built: BuiltModel) -> Manifest:
     tensors = tuple(
-        TensorRecord(name, "", array.dtype.name, tuple(array.shape), order, "")
+        # Files that do not exist: alignment asks only that no two tensors share one.
+        TensorRecord(name, f"{order}.npy", array.dtype.name, tuple(array.shape), order, "")
         for order, (name, array) in enumerate(graph.items())
     )
     return Manifest(Engine.SIMULATOR, built.precision, record, (), tensors)

@@ -11,6 +11,8 @@ from rkparity.diagnose.layers.growth import accumulated, inherited, quantization
 from rkparity.diagnose.layers.nonfinite import float16_range
 from rkparity.diagnose.layers.ranges import board_saturation, ranges
 
+_SPECIAL = ("layer.nonfinite", "layer.float16")
+
 LAYER_CHECKS: tuple[LayerCheck, ...] = (
     float16_range,
     first_divergence,
@@ -23,6 +25,7 @@ LAYER_CHECKS: tuple[LayerCheck, ...] = (
 
 
 def check_layers(facts: LayersFacts) -> Iterable[Finding]:
-    """Every check's findings."""
-    for check in LAYER_CHECKS:
-        yield from check(facts)
+    """Every check's findings; where NaN and Inf begin, nothing vaguer is said about the same tensor."""
+    findings = [finding for check in LAYER_CHECKS for finding in check(facts)]
+    told = {finding.subject for finding in findings if finding.id.startswith(_SPECIAL)}
+    return [finding for finding in findings if not (finding.id == "layer.operator" and finding.subject in told)]

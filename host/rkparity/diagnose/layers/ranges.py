@@ -48,8 +48,11 @@ def board_saturation(facts: LayersFacts) -> Iterable[Finding]:
         if known is None or simulated is None or layer.dtype not in ("int8", "uint8", "int16"):
             continue
         low, high = grid_ends(layer.dtype, known)
+        board = facts.dump(layer)
+        if board.size == 0 or board.min() == board.max():
+            continue
         shares = []
-        for values in (facts.dump(layer), simulated):
+        for values in (board, simulated):
             at_end = (values <= low + known.scale / 2) | (values >= high - known.scale / 2)
             shares.append(float(np.mean(at_end)))
         if shares[0] - shares[1] > 0.05:

@@ -18,7 +18,9 @@ from rkparity.diagnose.outputs.values import reinterpretations, value_maps
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PART_COST = 0.6
+# What a reading that explains only a part is charged: a buffer whose rest is one constant was cut off; cache lines can
+# look right by chance wherever values are alike, so any whole explanation is better.
+_CUT_OFF_COST, _PREFIX_COST, _LINES_COST = 0.6, 1.6, 2.5
 _OTHER_OUTPUT_COST = 1.0
 _BIGGEST = 1 << 24
 
@@ -200,9 +202,10 @@ def _try(candidate: _Candidate, seen: NDArray[Any], itemsize: int) -> Reading | 
     tail = ""
     cost = candidate.cost
     if result.extent is not Extent.WHOLE:
-        cost += _PART_COST + (1.0 - result.share) * 0.3
+        cost += _LINES_COST + (1.0 - result.share) * 0.3
         if result.extent is Extent.PREFIX:
             tail = _tail(seen[result.count :])
+            cost = candidate.cost + (_CUT_OFF_COST if tail in ("zero", "constant") else _PREFIX_COST)
             if reinterpreted and result.count >= values.size:
                 # Fewer bytes were written than the application reads: that is the misreading itself.
                 cost = candidate.cost

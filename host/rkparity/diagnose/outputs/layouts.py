@@ -48,8 +48,9 @@ def orders(shape: tuple[int, ...]) -> Iterator[Order]:
             lambda: plain.reshape(batch, height, width, channels).transpose(0, 3, 1, 2).reshape(-1),
         )
     for block in _BLOCKS:
-        if channels == 1 and height * width == 1:
-            break
+        if channels == block:
+            # The same order as NHWC, but for the padding of surfaces.
+            continue
         yield Order(f"nc1hwc2-{block}", f"NC1HWC2 with C2 = {block}", 1.0, partial(_native, plain, block, 1))
         if (height * width) % 4:
             yield Order(

@@ -70,6 +70,9 @@ def match(observed: NDArray[Any], candidate: NDArray[Any], tolerance: float, ite
         return _result(Extent.WHOLE, share, n, n, seen, agree & used, difference)
     if share >= _WHOLE:
         return _result(Extent.PREFIX, share, observed.size, n, seen, agree & used, difference)
+    cut = _constant_from(seen)
+    if _SMALLEST_PART * n <= cut < n * (1 - _SMALLEST_PART) and cut >= 16 and float(agree[:cut].mean()) >= _WHOLE:
+        return _result(Extent.PREFIX, share, n, cut, seen[:cut], (agree & used)[:cut], difference[:cut])
     wrong = np.flatnonzero(~agree)
     first = int(wrong[0])
     # Behind the end of what was written some values agree by chance (zeros, say).
@@ -78,6 +81,14 @@ def match(observed: NDArray[Any], candidate: NDArray[Any], tolerance: float, ite
     if share >= _SMALLEST_PART and _in_lines(agree, itemsize):
         return _result(Extent.LINES, share, n, n, seen, agree & used, difference)
     return _NO_MATCH
+
+
+def _constant_from(values: NDArray[Any]) -> int:
+    """From which element on `values` holds nothing but its last value."""
+    import numpy as np
+
+    other = np.flatnonzero(values != values[-1])
+    return int(other[-1]) + 1 if other.size else 0
 
 
 def is_hopeless(observed: NDArray[Any], candidate: NDArray[Any], tolerance: float) -> bool:
