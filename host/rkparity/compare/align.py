@@ -116,7 +116,8 @@ def _holds_the_same(subject: Subject, tensor: TensorRecord, reference: Manifest)
     The toolkit gives a tensor in front of a clamping operator that operator's range, and then does not compare it with
     golden. The simulator's values lie exactly on the grid the compiled model has for the tensor (PP-OCRv4 detector,
     int8: `p2o.Add.281`, golden -42.5 .. -7.8, simulator and compiled model cut to -7 .. 0), so a dump of it, where the
-    board computes it as an operator of its own, can be judged against the simulator.
+    board computes it as an operator of its own, can be judged against the simulator. A tensor the simulator kept in
+    float32 has no scale in a run by `rkparity simulate`; in a snapshot opened without the model no tensor has one.
     """
     if tensor.not_comparable != FUSED_BEFORE_QUANTIZATION or reference.engine is not Engine.SIMULATOR:
         return False
@@ -125,7 +126,9 @@ def _holds_the_same(subject: Subject, tensor: TensorRecord, reference: Manifest)
         return bool(tensor.scale)
     if not known.is_quantized:
         return False
-    return not tensor.scale or (
+    if not tensor.scale:
+        return not any(record.scale for record in reference.tensors)
+    return (
         known.zero_point == tensor.zero_point
         and len(known.scale) == len(tensor.scale)
         and all(math.isclose(ours, theirs, rel_tol=1e-5) for ours, theirs in zip(known.scale, tensor.scale))

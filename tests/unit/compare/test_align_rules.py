@@ -128,6 +128,22 @@ def test_a_blank_tensor_on_another_grid_than_the_models_is_not_compared() -> Non
         assert partner(align(case.dumps, replace(case.reference, tensors=blank), model), dump) == expected
 
 
+@pytest.mark.parametrize("others_have_scales", [False, True])
+def test_a_blank_tensor_without_a_scale_was_kept_in_float_if_others_have_theirs(others_have_scales: bool) -> None:
+    case = load_case("cnn_classifier_int8")
+    model = read_model(case.model)
+    dump = "002_MaxPool__pool_MaxPool_output_0_shape_1_16_16_16_float.npy"
+    records = tuple(
+        replace(record, not_comparable=FUSED_BEFORE_QUANTIZATION, scale=(), zero_point=())
+        if record.op_type == "MaxPool"
+        else replace(record, scale=(0.5,) if others_have_scales else (), zero_point=(0,) if others_have_scales else ())
+        for record in case.reference.tensors
+    )
+    found = partner(align(case.dumps, replace(case.reference, tensors=records), model), dump)
+    kept = Reason.MEANINGLESS if others_have_scales else ("/pool/MaxPool_output_0", Rung.MODEL_NODE)
+    assert found == kept
+
+
 def test_text_dumps_and_second_forms_are_listed() -> None:
     names = (
         "001_Conv_c_shape_1_4_float.npy",
