@@ -158,33 +158,53 @@ def _not_finite(subject: Subject) -> Iterator[Observation]:
                 )
 
 
+def _results(view: ContextView) -> Iterator[tuple[int, tuple[tuple[str, str], ...], tuple[tuple[str, int], ...]]]:
+    """Each run with known contents: its call number, its inputs' (name, hash) and its outputs' (hash, size)."""
+    inputs = dict(run_inputs(view))
+    last_run = told = -1
+    for call in view.calls:
+        details = call.details
+        contents: list[Content | None] = []
+        if isinstance(details, Run):
+            last_run = call.seq
+            contents = [bound.after for bound in details.bound if bound.direction == "output"]
+        elif isinstance(details, OutputsGet) and not call.failed:
+            contents = [output.content for output in details.outputs]
+        held = tuple((content.xxh64, content.size) for content in contents if content is not None)
+        given = inputs.get(last_run)
+        if held and given and told != last_run:
+            told = last_run
+            yield last_run, given, held
+
+
 def _unchanged(subject: Subject) -> Iterator[Observation]:
-    """Two runs with different inputs and exactly the same outputs."""
     for view in subject.contexts:
-        inputs = dict(run_inputs(view))
-        before: tuple[int, tuple[tuple[str, str], ...], tuple[str, ...]] | None = None
-        last_run = -1
-        for call in view.calls:
-            details = call.details
-            held: tuple[str, ...] = ()
-            if isinstance(details, Run):
-                last_run = call.seq
-                after = [b.after for b in details.bound if b.direction == "output"]
-                held = tuple(content.xxh64 for content in after if content is not None)
-            elif isinstance(details, OutputsGet) and not call.failed:
-                held = tuple(o.content.xxh64 for o in details.outputs if o.content is not None)
-            given = inputs.get(last_run)
-            if not held or not given:
-                continue
-            if before is not None and before[1] != given and before[2] == held and before[0] != last_run:
+        results = list(_results(view))
+        for (first, inputs, outputs), (second, other_inputs, other_outputs) in zip(results, results[1:]):
+            if inputs != other_inputs and outputs == other_outputs:
                 yield Observation(
                     view.number,
-                    (before[0], last_run),
+                    (first, second),
                     "these two runs had different inputs and exactly the same outputs, all of them",
                     "",
-                    {"xxh64": held[0]},
+                    {"xxh64": outputs[0][0]},
                 )
-            before = (last_run, given, held)
+
+
+def _unstable(subject: Subject) -> Iterator[Observation]:
+    for view in subject.contexts:
+        seen: dict[tuple[tuple[str, str], ...], tuple[int, tuple[tuple[str, int], ...]]] = {}
+        for call, inputs, outputs in _results(view):
+            first, known = seen.setdefault(inputs, (call, outputs))
+            sizes = [[size for _, size in result] for result in (known, outputs)]
+            if known != outputs and sizes[0] == sizes[1]:
+                yield Observation(
+                    view.number,
+                    (first, call),
+                    "these two runs had exactly the same inputs and different outputs",
+                    "",
+                    {"first": known[0][0], "second": outputs[0][0]},
+                )
 
 
 def _shared_buffer(subject: Subject) -> Iterator[Observation]:
@@ -302,6 +322,17 @@ RULES = (
         "before.",
         "",
         _unchanged,
+    ),
+    Rule(
+        "output-unstable",
+        Severity.WARNING,
+        "the same inputs gave different outputs",
+        "cqu20160901/yolov8_rknn_Cplusplus#2; RKNN manual 7.2.2 (U4, U6)",
+        "Look for memory that is used before it is written, for missing rknn_mem_sync, and for threads that share "
+        "buffers. "
+        "Compare the dumps of the two runs.",
+        "",
+        _unstable,
     ),
     Rule(
         "output-buffer-shared",

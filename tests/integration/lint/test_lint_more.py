@@ -100,6 +100,25 @@ def test_output_with_nan(
     assert "1 NaN and 0 infinite values of 1350" in found.why
 
 
+def test_unstable_outputs(
+    built: traced_app.Built, models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = traced_app.DependentSource.compute
+    runs: list[int] = []
+
+    def compute(self: Any, inputs: Any, *, want_layers: bool) -> Any:
+        values = whole(self, inputs, want_layers=want_layers)
+        runs.append(1)
+        values.outputs[0].flat[0] += len(runs)
+        return values
+
+    monkeypatch.setattr(traced_app.DependentSource, "compute", compute)
+    with traced_app.serve([models[C3]]) as socket:
+        assert rules(lint(trace_app(built, socket, models[C3], tmp_path))) == []
+        stale = lint(trace_app(built, socket, models[C3], tmp_path, "--mistake", "stale"))
+    assert rules(stale) == ["input-stale", "output-unstable"]
+
+
 @pytest.fixture
 def reference(models: dict[str, Path], tmp_path: Path) -> Path:
     """A run whose input is a random picture, NHWC, as `rkparity simulate` keeps it."""

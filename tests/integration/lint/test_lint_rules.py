@@ -147,6 +147,7 @@ def test_every_rule_of_the_calls_has_a_program() -> None:
         "died-in-call",
         "function-missing",
         "output-not-finite",
+        "output-unstable",
         "version-runtime",
         "version-driver",
         "model-differs",
