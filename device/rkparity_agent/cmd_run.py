@@ -70,7 +70,9 @@ def _different(job: Job) -> None:
 
 def _tell_log(events: EventStream, log: RuntimeLog) -> None:
     for line in log.tail:
-        events.log("warning", f"runtime log: {line}")
+        # Lines below W are kept in the log file; "I RKNN: ..." in a terminal hides what went wrong.
+        if not line.startswith(("I ", "D ")):
+            events.log("warning", f"runtime log: {line}")
 
 
 def _read(source: str) -> object:

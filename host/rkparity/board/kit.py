@@ -149,7 +149,8 @@ def local_kit(dest: Path) -> Kit:
     backends.mkdir(parents=True)
     shutil.copyfile(backend.origin, backends / Path(backend.origin).name)
     (dest / "agent.py").write_text(_LAUNCHER, encoding="utf-8")
-    runner = shutil.which("rkrun")
+    # Installed beside the interpreter, which need not be on PATH.
+    runner = shutil.which("rkrun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if runner is not None:
         (dest / "bin").mkdir()
         shutil.copy(runner, dest / "bin" / "rkrun")
@@ -177,6 +178,7 @@ def _kit_folders() -> Iterator[Path]:
         yield Path(named)
     package = Path(__file__).resolve().parent
     yield package / "kits"
-    checkout = package.parents[2]
-    if (checkout / "pyproject.toml").is_file():
-        yield checkout / "dist" / "kits"
+    # Run from the source tree, or installed into the checkout's own .venv as scripts/setup does.
+    for checkout in (package.parents[2], Path(sys.prefix).parent):
+        if (checkout / "pyproject.toml").is_file():
+            yield checkout / "dist" / "kits"
