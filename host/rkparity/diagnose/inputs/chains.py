@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ class Chain:
     colour: Colour
     values: ValueMap
     fit: Fit
+    score: float = 0.0
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -98,15 +99,32 @@ class Naming:
         seen = seen & inside[:, None]
         if seen.sum() < 100:
             return []
-        found: list[Chain] = []
-        for colour in self._colours(picture, observed, seen):
+        named = self._judge_colours(pair, self._orders_of(picture, observed, seen), picture, observed, seen)
+        named.sort(key=lambda chain: chain.cost)
+        if named and (named[0].fit.matched > 0.98 and named[0].fit.relative < 0.1):
+            return named[:6]
+        named += self._judge_colours(pair, self._mixes_of(picture, observed, seen), picture, observed, seen)
+        if fitted and not pair.view.reading.kind and named:
+            for colour in {id(chain.colour): chain.colour for chain in named[:2]}.values():
+                mixed = colour.apply(picture)
+                for values in fitted_maps(self.problem, mixed, observed, seen.astype(np.float32)):
+                    named.append(self._judged(pair, colour, values, mixed, observed, seen))
+        return sorted(named, key=lambda chain: chain.cost)[:6]
+
+    def _judge_colours(
+        self,
+        pair: Pair,
+        colours: Iterable[Colour],
+        picture: NDArray[Any],
+        observed: NDArray[Any],
+        seen: NDArray[Any],
+    ) -> list[Chain]:
+        found = []
+        for colour in colours:
             mixed = colour.apply(picture)
             for values, _ in self._named(pair.view, mixed, observed, seen):
                 found.append(self._judged(pair, colour, values, mixed, observed, seen))
-            if fitted and not pair.view.reading.kind:
-                for values in fitted_maps(self.problem, mixed, observed, seen.astype(np.float32)):
-                    found.append(self._judged(pair, colour, values, mixed, observed, seen))
-        return sorted(found, key=lambda chain: chain.cost)[:6]
+        return found
 
     def _judged(
         self,
@@ -122,8 +140,8 @@ class Naming:
             pair.view, pair.geometry, colour, values, measure(self.problem, pair.view, predicted, mixed, observed, seen)
         )
 
-    def _colours(self, picture: NDArray[Any], observed: NDArray[Any], seen: NDArray[Any]) -> Iterator[Colour]:
-        """The likeliest channel orders, and every mix if a mix explains more."""
+    def _orders_of(self, picture: NDArray[Any], observed: NDArray[Any], seen: NDArray[Any]) -> Iterator[Colour]:
+        """The likeliest channel orders."""
         import numpy as np
 
         channels = picture.shape[1]
@@ -148,31 +166,31 @@ class Naming:
         for number, (score, item) in enumerate(scored):
             if number < 2 or score > scored[0][0] - 0.03:
                 yield item
-        design = np.concatenate([picture[used], np.ones((int(used.sum()), 1))], axis=1)
-        shown = observed[used].astype(np.float64)
-        solution, *_ = np.linalg.lstsq(design, shown, rcond=None)
-        left = float(((shown - design @ solution) ** 2).sum())
-        total = float(((shown - shown.mean(axis=0)) ** 2).sum())
-        explained = 1 - left / total if total > 0 else 0.0
-        if explained > 0.9 and scored[0][0] < 0.9999:
-            yield from self._mixes
-            best = self._closest_mixes(solution)
-            for item, order in itertools.product(best, self._orders[1:]):
-                assert order.order is not None
-                picked = list(order.order)
-                yield Colour(
-                    (*item.steps, *order.steps), item.matrix[picked], item.offset[picked], None
-                )
 
-    def _closest_mixes(self, solution: NDArray[Any]) -> list[Colour]:
-        """The two mixes nearest to a fitted matrix in any row order."""
+    def _mixes_of(self, picture: NDArray[Any], observed: NDArray[Any], seen: NDArray[Any]) -> list[Colour]:
+        """The mixes of channels, in every order of the result, nearest to the one that fits best."""
         import numpy as np
 
-        def distance(item: Colour) -> float:
-            fitted = solution[:3].T
-            return min(float(np.abs(fitted - item.matrix[list(order)]).sum()) for order in itertools.permutations(range(3)))
-
-        return sorted(self._mixes, key=distance)[:3]
+        used = seen.all(axis=1)
+        if not self._mixes or used.sum() < 50:
+            return []
+        design = np.concatenate([picture[used], np.ones((int(used.sum()), 1))], axis=1).astype(np.float64)
+        shown = observed[used].astype(np.float64)
+        gram = design.T @ design + 1e-6 * np.eye(design.shape[1])
+        solution = np.linalg.solve(gram, design.T @ shown)
+        left = float(((shown - design @ solution) ** 2).sum())
+        total = float(((shown - shown.mean(axis=0)) ** 2).sum())
+        if total <= 0 or 1 - left / total < 0.85:
+            return []
+        fitted = solution[:3].T
+        scored = []
+        for item, order in itertools.product(self._mixes, self._orders):
+            picked = list(order.order or ())
+            rows = item.matrix[picked]
+            size = float(np.linalg.norm(rows) * np.linalg.norm(fitted)) or 1.0
+            colour = Colour((*item.steps, *order.steps), rows, item.offset[picked], None)
+            scored.append((-float((rows * fitted).sum()) / size + 0.002 * len(order.steps), colour))
+        return [colour for _, colour in sorted(scored, key=lambda entry: entry[0])[:10]]
 
     def _index(self, pixels: NDArray[Any]) -> NDArray[Any]:
         import numpy as np

@@ -43,8 +43,13 @@ def search(problem: Problem, picture: NDArray[Any] | None) -> list[Checked]:
     if measured:
         pairs = sorted(pairs + score_pairs(lead, measured), key=lambda pair: -pair.score)
     naming = Naming(problem)
-    chains = [chain for pair in _chosen(pairs) for chain in naming.chains(pair)]
-    chains.sort(key=lambda chain: chain.cost)
+    chains: list[Chain] = []
+    for number, pair in enumerate(_chosen(pairs)):
+        # Once a chain fits exactly, only pairs that explain as much can tie with it.
+        if number >= 3 and chains[:1] and chains[0].fit.rms < 0.3 and pair.score < chains[0].score - 0.01:
+            continue
+        chains += [replace(chain, score=pair.score) for chain in naming.chains(pair, fitted=number < 6)]
+        chains.sort(key=lambda chain: chain.cost)
     chains = _refined(problem, picture, naming, chains)
     if problem.shape[2] == 3 and problem.whole and (not chains or chains[0].fit.matched < 0.97):
         for view in lead[:2]:
