@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import uuid
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -161,3 +162,21 @@ def serve(models: Sequence[Path]) -> Iterator[str]:
     """A layer-value server for the models; gives its socket."""
     with LayerValueServer(DependentModels(models).open) as server:
         yield str(server.socket_path)
+
+
+def trace_app(
+    built: Built,
+    socket: str,
+    model: Path,
+    folder: Path,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+) -> Path:
+    """Runs the application once through the layer; returns the folder of its trace."""
+    run = folder / uuid.uuid4().hex[:8]
+    (run / "dumps").mkdir(parents=True)
+    (run / "trace").mkdir()
+    own = built.environment(run / "trace", run / "dumps")
+    done = built.run([str(model), *arguments], {**own, "RKPARITY_EMULATOR_SOCKET": socket, **(environment or {})})
+    assert list((run / "trace").iterdir()), done
+    return run / "trace"

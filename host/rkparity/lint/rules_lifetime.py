@@ -15,9 +15,12 @@ def _contexts(subject: Subject) -> Iterator[Observation]:
         return
     for number in ended.open_contexts:
         info = subject.trace.context(number)
+        if info is None:
+            # A forked child still knows its parent's contexts; they are not its own to destroy.
+            continue
         yield Observation(
             number,
-            (info.seq,) if info is not None else (),
+            (info.seq,),
             f"context {number} was still open when the program ended",
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,30 +30,12 @@ def socket(models: dict[str, Path]) -> Iterator[str]:
         yield path
 
 
-def trace_app(
-    built: traced_app.Built,
-    socket: str,
-    model: Path,
-    folder: Path,
-    *arguments: str,
-    environment: dict[str, str] | None = None,
-) -> Path:
-    """Runs the application once through the layer; returns the folder of its trace."""
-    run = folder / uuid.uuid4().hex[:8]
-    (run / "dumps").mkdir(parents=True)
-    (run / "trace").mkdir()
-    own = built.environment(run / "trace", run / "dumps")
-    done = built.run([str(model), *arguments], {**own, "RKPARITY_EMULATOR_SOCKET": socket, **(environment or {})})
-    assert list((run / "trace").iterdir()), done
-    return run / "trace"
-
-
 @pytest.fixture
 def check(built: traced_app.Built, socket: str, models: dict[str, Path], tmp_path: Path) -> Check:
     """Runs the application with a mistake and lints its trace."""
 
     def run(model: str, *arguments: str, with_model: bool = False, **options: dict[str, str]) -> Lint:
-        trace = trace_app(built, socket, models[model], tmp_path, *arguments, **options)
+        trace = traced_app.trace_app(built, socket, models[model], tmp_path, *arguments, **options)
         return lint(trace, model=read_model(models[model]) if with_model else None)
 
     return run

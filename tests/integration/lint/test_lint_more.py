@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import copy
+import io
 import json
+import random
 import re
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import trace_app
 
 import traced_app
 from rkparity.cli.main import main
-from rkparity.errors import UsageError
+from rkparity.errors import DataError, UsageError
 from rkparity.lint import lint
 from rkparity.lint.reference import read_reference
 from rkparity.lint.result_json import to_json
 from rkparity.model import read_model
+from rkparity.report.lint_view import print_lint
 from rkparity.runs import Engine, InputForm, Manifest, ModelRecord, Precision, RunWriter
 from runtime_double import IMAGE_INPUT, IMAGE_OUTPUT, Double, build_double
+from traced_app import trace_app
 
 C3 = "b25_c3w30_int8_rk3588"
 CNN = "c25_cnn_classifier_int8"
@@ -270,3 +275,79 @@ def test_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["lint", str(damaged)]) == 3
     said = capsys.readouterr().err
     assert "holds no trace" in said and "the first line is 'call'" in said
+
+
+def test_damaged_traces_are_refused_or_linted(
+    built: traced_app.Built, socket: str, models: dict[str, Path], tmp_path: Path
+) -> None:
+    """Any value in any field: an error that names it, or findings; never anything else."""
+    rng = random.Random(5)  # noqa: S311  reproducible damage, no secrets
+    values: list[Any] = [
+        None,
+        0,
+        1,
+        -1,
+        2**31,
+        2**32 - 1,
+        2**64,
+        0.5,
+        1e308,
+        "",
+        "x",
+        "0x0",
+        "0x10",
+        "UNKNOWN(9)",
+        [],
+        {},
+    ]
+    values += [True, [0], [2**32 - 1] * 16, {"a": 1}]
+    model = read_model(models[C3])
+    linted = 0
+    for api, mistake in (("general", "size-big"), ("zero-copy", "shared")):
+        trace = trace_app(built, socket, models[C3], tmp_path, "--api", api, "--mistake", mistake)
+        lines = [json.loads(line) for line in next(trace.iterdir()).read_text().splitlines()]
+        for _ in range(300):
+            changed = copy.deepcopy(lines)
+            for _ in range(rng.randint(1, 4)):
+                node: Any = rng.choice(changed)
+                while isinstance(node, (dict, list)) and node:
+                    key = rng.choice(list(node) if isinstance(node, dict) else range(len(node)))
+                    if rng.random() < 0.4 or not isinstance(node[key], (dict, list)) or not node[key]:
+                        same = [value for value in values if type(value) is type(node[key])]
+                        node[key] = rng.choice(same if same and rng.random() < 0.8 else values)
+                        break
+                    node = node[key]
+            path = tmp_path / "rkparity-1.jsonl"
+            path.write_text("".join(json.dumps(line) + "\n" for line in changed))
+            try:
+                result = lint(path, model=model)
+            except (DataError, UsageError):
+                continue
+            json.dumps(to_json(result), allow_nan=False)
+            print_lint(result, file=io.StringIO())
+            linted += 1
+    assert linted > 50
+
+
+def test_long_traces_take_a_moment(
+    built: traced_app.Built, socket: str, models: dict[str, Path], tmp_path: Path
+) -> None:
+    trace = trace_app(built, socket, models[C3], tmp_path, "--mistake", "stale", "--runs", "4")
+    lines = [json.loads(line) for line in next(trace.iterdir()).read_text().splitlines()]
+    frame = [line for line in lines if line["event"] == "call" and line["call"] in FRAME]
+    head = [line for line in lines if line["event"] in ("start", "library", "context")]
+    path = tmp_path / "rkparity-1.jsonl"
+    with path.open("w") as file:
+        for line in head:
+            file.write(json.dumps(line) + "\n")
+        for seq in range(20_000):
+            line = frame[seq % len(frame)]
+            file.write(json.dumps({**line, "seq": seq + 1000}) + "\n")
+    started = time.monotonic()
+    result = lint(path)
+    assert time.monotonic() - started < 20
+    stale = next(item for item in result.findings if item.rule == "input-stale")
+    assert stale.count == 4999 and len(stale.calls) == 8
+
+
+FRAME = ("rknn_inputs_set", "rknn_run", "rknn_outputs_get", "rknn_outputs_release")

@@ -16,6 +16,7 @@ import pytest
 
 import traced_app
 from rkparity.cli.main import main
+from rkparity.emulator.virtual_board import SshKind, VirtualBoard
 from rkparity.lint import lint
 from rkparity.model import read_model
 from rkparity.runs import Engine, Precision, RunReader
@@ -66,6 +67,9 @@ class Runner:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def clear_environment(self) -> None:
+        self._environment.clear()
 
     def left_on_board(self) -> list[str]:
         return sorted(path.name for path in (self.work / "runs").iterdir())
@@ -147,6 +151,24 @@ def test_busybox_alone(has_setsid: bool, runner: Runner, busybox: Path) -> None:
     assert runner("--force", "--timeout", "1", program=["sleep", "50"]) == 3
     assert time.monotonic() - started < 15
     assert RunReader.open(runner.out).manifest.settings["timed_out"] is True
+
+
+def test_on_a_virtual_board(
+    runner: Runner, models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedded SSH server; the session's own environment names the library."""
+    monkeypatch.setenv("RKPARITY_EMULATOR_LIBRARY", str(runner.built.libraries / "librknnrt.so"))
+    runner.clear_environment()
+    served = traced_app.DependentModels(list(models.values()))
+    with VirtualBoard(served, ssh=SshKind.EMBEDDED) as board:
+        runner.board = ["--board", f"{board.user}@{board.host}:{board.port}", "--identity", str(board.identity_file)]
+        runner.board += ["--known-hosts", str(board.known_hosts_file)]
+        assert runner("--model", str(runner.model)) == 0
+        check_run(runner)
+        assert RunReader.open(runner.out).manifest.settings["chip"] == "emulated rk3588"
+        script = "sleep 56.25 & echo $!; wait"
+        assert runner("--force", "--timeout", "1", program=["sh", "-c", script]) == 3
+        assert_gone(int((runner.out / "logs" / "stdout.txt").read_text()))
 
 
 def test_arguments_environment_and_folder_arrive_unchanged(runner: Runner, tmp_path: Path) -> None:

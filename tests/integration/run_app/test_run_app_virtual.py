@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-import traced_app
 
+import traced_app
 from rkparity.cli.main import main
 from rkparity.errors import ToolkitError, UsageError
 from rkparity.lint import lint
