@@ -103,7 +103,6 @@ class LayersFacts:
         if self.model is None or not self.model.nodes or layer.tensor is None:
             later = [item for item in self.layers if item.pair.order > layer.pair.order]
             return later[:1]
-        compared = {item.tensor.name: item for item in self.layers if item.tensor is not None}
         names = [tensor.name for tensor in self.model.tensors]
         found: list[LayerFacts] = []
         visited: set[str] = set()
@@ -117,19 +116,24 @@ class LayersFacts:
                     if output in visited:
                         continue
                     visited.add(output)
-                    other = compared.get(output)
-                    if other is not None and other.pair.order > layer.pair.order:
+                    other = next((item for item in self._of(output) if item.pair.order == node.index), None)
+                    if other is not None:
                         found.append(other)
                     else:
                         waiting.append(output)
+            # An OutputOperator writes nothing; its dump is of what it reads.
+            found += [item for item in self._of(name) if item.pair.order > layer.pair.order and item not in found]
         return found
+
+    def _of(self, name: str) -> list[LayerFacts]:
+        """The dumps of one tensor: the layer's own, and the OutputOperator's."""
+        return [item for item in self.layers if item.tensor is not None and item.tensor.name == name]
 
     def sources(self, layer: LayerFacts) -> list[LayerFacts]:
         """The nearest compared layers this one reads; by order alone, the one before it, without a graph."""
         if self.model is None or not self.model.nodes:
             before = [item for item in self.layers if item.pair.order < layer.pair.order]
             return before[-1:]
-        compared = {item.tensor.name: item for item in self.layers if item.tensor is not None}
         producer = {index: node for node in self.model.nodes for index in node.outputs}
         node = next((node for node in self.model.nodes if node.index == layer.pair.order), None)
         waiting = list(node.inputs) if node is not None else []
@@ -141,9 +145,9 @@ class LayersFacts:
             if index in visited or tensor.kind in _CONSTANTS:
                 continue
             visited.add(index)
-            other = compared.get(tensor.name)
-            if other is not None and other.pair.order < layer.pair.order:
-                found.append(other)
+            before = [item for item in self._of(tensor.name) if item.pair.order < layer.pair.order]
+            if before:
+                found.append(before[-1])
             elif index in producer and producer[index].index < layer.pair.order:
                 waiting.extend(producer[index].inputs)
         return found

@@ -47,7 +47,7 @@ def accumulated(facts: LayersFacts) -> Iterable[Finding]:
     if facts.comparison.blamed_input is not None or not facts.failing:
         return
     chain = [(layer, _gain(facts, layer)) for layer in facts.layers]
-    culprits = [layer for layer in facts.failing if _gain(facts, layer) > 3.0 or _special(layer)]
+    culprits = [layer for layer in facts.own if _gain(facts, layer) > 3.0 or _special(layer)]
     exact = [layer for layer in facts.failing if layer.own is not None and layer.own.verdict is Verdict.FAIL]
     if (culprits and not facts.resimulated) or exact:
         return

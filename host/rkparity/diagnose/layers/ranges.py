@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rkparity.compare.alignment import PairRole
-from rkparity.compare.kernels import grid_ends
+from rkparity.compare.kernels import Quantization, grid_ends
 from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
 from rkparity.diagnose.layers.facts import LayerFacts, LayersFacts
 
@@ -27,6 +27,8 @@ def ranges(facts: LayersFacts) -> Iterable[Finding]:
     if facts.golden is None:
         return
     worst: dict[str, tuple[float, Finding]] = {}
+    for weight, finding in _clipped_inputs(facts):
+        worst[finding.id] = (weight, finding)
     for layer in facts.layers:
         if layer.noise is None or layer.quantization is None or layer.dtype not in ("int8", "uint8", "int16"):
             continue
@@ -80,6 +82,23 @@ def board_saturation(facts: LayersFacts) -> Iterable[Finding]:
             return
 
 
+def _clipped_inputs(facts: LayersFacts) -> Iterable[tuple[float, Finding]]:
+    """Inputs whose normalised values leave the range their quantisation has: everything behind is wrong by that."""
+    records = {record.name: record for record in facts.reference.manifest.tensors}
+    for tensor in facts.model.input_tensors if facts.model is not None else ():
+        record = records.get(tensor.name)
+        if record is None or not tensor.is_quantized or len(tensor.scale) != 1:
+            continue
+        known = Quantization(tensor.scale[0], tensor.zero_point[0])
+        low, high = grid_ends(tensor.dtype, known)
+        values = facts.reference.tensor(record)
+        if values.size == 0 or values.dtype.kind != "f":
+            continue
+        share = float(((values < low - known.scale) | (values > high + known.scale)).mean())
+        if share >= _CLIPPED_SHARE:
+            yield 1.0 + share, _range(tensor.name, share, (low, high), (float(values.min()), float(values.max())), {})
+
+
 def _clipped(facts: LayersFacts, layer: LayerFacts) -> Iterable[tuple[float, Finding]]:
     noise, known = layer.noise, layer.quantization
     if noise is None or known is None or not noise.cosine < _BAD_COSINE:
@@ -94,24 +113,27 @@ def _clipped(facts: LayersFacts, layer: LayerFacts) -> Iterable[tuple[float, Fin
     # A fused clamp behind the operator cuts as well; then golden is cut too, and the share is 0.
     if share < _CLIPPED_SHARE:
         return
-    yield (
-        share,
-        Finding(
-            "quantization.range",
-            Stage.LAYER,
-            Severity.WARNING,
-            0.8,
-            f"the range calibrated for {layer.pair.tensor} is too narrow",
-            f"{100 * share:.3g} % of its float values lie outside [{low:.4g}, {high:.4g}], the range INT8 has there "
-            f"(float: {noise.reference.minimum:.4g} to {noise.reference.maximum:.4g}). The simulator is wrong in the "
-            "same way.",
-            (Evidence("statistics", "simulator against golden", {"clipped": share, "cosine": noise.cosine}),),
-            "Calibrate with 20 to 200 pictures that look like this input, preprocessed as in deployment; then "
-            "quantized_algorithm='mmse' or 'kl_divergence'; then keep this layer in float (hybrid quantisation).",
-            "rknn.build(do_quantization=True, dataset='like_deployment.txt')",
-            _MANUAL,
-            subject=layer.pair.tensor,
-        ),
+    limits = (noise.reference.minimum, noise.reference.maximum)
+    yield share, _range(layer.pair.tensor, share, (low, high), limits, {"cosine": noise.cosine})
+
+
+def _range(
+    name: str, share: float, grid: tuple[float, float], limits: tuple[float, float], numbers: dict[str, float]
+) -> Finding:
+    return Finding(
+        "quantization.range",
+        Stage.LAYER,
+        Severity.WARNING,
+        0.8,
+        f"the range calibrated for {name} is too narrow",
+        f"{100 * share:.3g} % of its float values lie outside [{grid[0]:.4g}, {grid[1]:.4g}], the range INT8 has "
+        f"there (float: {limits[0]:.4g} to {limits[1]:.4g}). The simulator is wrong in the same way.",
+        (Evidence("statistics", "values outside the range", {"clipped": share, **numbers}),),
+        "Calibrate with 20 to 200 pictures that look like this input, preprocessed as in deployment; then "
+        "quantized_algorithm='mmse' or 'kl_divergence'; then keep this layer in float (hybrid quantisation).",
+        "rknn.build(do_quantization=True, dataset='like_deployment.txt')",
+        _MANUAL,
+        subject=name,
     )
 
 
@@ -132,12 +154,18 @@ def _channels(facts: LayersFacts, layer: LayerFacts) -> Iterable[tuple[float, Fi
     is_output = layer.pair.role is PairRole.OUTPUT
     if is_output and lost.any() and widest > 20 * float(spread[lost].max()):
         yield float(lost.mean()), _shared(layer, known.scale, spread, lost)
-    elif not is_output and layer.noise.cosine < _BAD_COSINE:
+    elif not is_output and _is_harmed(facts, layer):
         import numpy as np
 
         usual = float(np.median(spread))
         if usual > 0 and widest > _OUTLIER_RATIO * usual:
             yield widest / usual, _outlier(layer, known.scale, spread, usual)
+
+
+def _is_harmed(facts: LayersFacts, layer: LayerFacts) -> bool:
+    """Whether the layer or one that reads it is far from golden: the layer's own cosine is the large channel's."""
+    noises = [item.noise for item in (layer, *facts.readers(layer)) if item.noise is not None]
+    return any(noise.cosine < _BAD_COSINE for noise in noises)
 
 
 def _spread(values: NDArray[Any]) -> NDArray[Any] | None:
