@@ -10,6 +10,7 @@ import rknn.api.simulator as simulator_module
 from rknn.api import RKNN
 
 from rkparity_toolkit_worker import original
+from rkparity_toolkit_worker.board_jobs import BoardJobs
 from rkparity_toolkit_worker.capture import (
     Replay,
     SnapshotWriter,
@@ -33,6 +34,7 @@ class Jobs:
         self._models: dict[int, Any] = {}
         self._next_id = 1
         self._hybrid = HybridJobs(self)
+        self._board = BoardJobs(self)
 
     def table(self) -> dict[str, Callable[..., Any]]:
         """Job name to function; a request's other fields are the function's arguments."""
@@ -47,6 +49,7 @@ class Jobs:
             "release": self.release,
             **self._hybrid.table(),
             **original.table(),
+            **self._board.table(),
         }
 
     def hello(self) -> dict[str, Any]:
