@@ -85,7 +85,7 @@ class TensorCoverage:
     """How calibration covers real inputs in one tensor.
 
     `outside` is the share of real values beyond the calibrated range (they saturate), `overlap` the shared area of
-    the two histograms, 1 when they are alike.
+    the two histograms, 1 when they are alike. `size` counts the real values.
     """
 
     name: str
@@ -93,28 +93,49 @@ class TensorCoverage:
     real_range: tuple[float, float]
     outside: float
     overlap: float
+    size: int = 0
 
 
 class MixedModel:
-    """A quantised model of one worker taken apart on one input; a context manager that frees it.
+    """A quantised model of one worker taken apart on some samples; a context manager that frees it.
 
-    `inputs` are raw NCHW `.npy` files, one per graph input. Raises ToolkitError as the worker does, also when the
-    toolkit's version runs its operators in a way that is not known.
+    A sample is raw NCHW `.npy` files, one per graph input. Everything stays in the worker's memory: 8 bytes a
+    value and sample. Raises ToolkitError as the worker does, also when the toolkit's version
+    runs its operators in a way that is not known.
     """
 
-    def __init__(self, worker: Worker, built: BuiltModel, inputs: Sequence[Path]) -> None:
+    def __init__(self, worker: Worker, built: BuiltModel, sample: Sequence[Path]) -> None:
         self._worker = worker
         self._built = built
-        folder = worker.new_folder("mixed")
         answer = worker.job(
             "mixed_open",
             model_id=built.model_id,
-            inputs=[str(path.resolve()) for path in inputs],
+            inputs=_names([sample])[0],
             outputs=list(built.outputs),
-            folder=str(folder),
+            folder=str(worker.new_folder("mixed")),
         )
         self.operators = tuple(_operator(row) for row in answer["operators"])
         self.error = OutputError(**answer["error"])
+
+    @property
+    def sample_nbytes(self) -> int:
+        """The memory one more sample takes."""
+        return 8 * sum(item.elements for item in self.operators)
+
+    def add(self, samples: Sequence[Sequence[Path]], *, judged: bool) -> None:
+        """Further samples: the squared error is over all, the cosine over the first one and those `judged`.
+
+        The error of a single input is too much of an accident to choose layers by.
+        """
+        if samples:
+            row = self._worker.job(
+                "mixed_add",
+                model_id=self._built.model_id,
+                meta=[_meta(item) for item in self._built.inputs],
+                samples=_names(samples),
+                judged=judged,
+            )
+            self.error = OutputError(**row)
 
     def __enter__(self) -> MixedModel:
         return self
@@ -132,7 +153,7 @@ class MixedModel:
         return tuple(Contribution(int(row["index"]), row["weights"], row["storage"]) for row in rows)
 
     def evaluate(self, sets: Sequence[Sequence[int]]) -> tuple[OutputError, ...]:
-        """The output's error for each set of operators kept in float16."""
+        """The outputs' error for each set of operators kept in float16, everything else int8."""
         rows = self._worker.job("mixed_evaluate", model_id=self._built.model_id, sets=[sorted(item) for item in sets])
         return tuple(OutputError(**row) for row in rows)
 
@@ -154,6 +175,7 @@ class MixedModel:
                 tuple(row["real_range"]),
                 row["outside"],
                 row["overlap"],
+                row["size"],
             )
             for row in rows
         )
@@ -310,3 +332,8 @@ def _meta(item: GraphInput) -> dict[str, Any]:
 
 def _names(samples: Sequence[Sequence[Path]]) -> list[list[str]]:
     return [[str(path.resolve()) for path in files] for files in samples]
+
+
+def source_operators(worker: Worker, model: Path) -> dict[str, int]:
+    """How often each operator type occurs in an ONNX model."""
+    return {str(name): int(count) for name, count in worker.job("source_operators", model=str(model)).items()}

@@ -18,8 +18,6 @@ MACS_PER_ELEMENT = 128
 """Moving one more byte per value weighs as much as this many multiplications (rk3588: 3 TMAC/s, about 20 GB/s)."""
 SHORTLIST = 8
 MAX_STEPS = 40
-ENOUGH_RATIO = 0.02
-"""With this share of the error left, more float operators change nothing that matters."""
 
 
 @dataclass(frozen=True)
@@ -106,20 +104,21 @@ def select(
         if budget.left <= 0:
             stopped = "the time budget ended"
             break
-        step = _best_step(mixed, graph, bundles, current)
+        step, measured = _best_step(mixed, graph, bundles, current)
+        curve.extend(measured)
         if step is None:
             stopped = "no further operator removes error"
             break
         current = step
-        curve.append(current)
         added = graph.names(current.floats)
         say(f"{len(added)} tensors in float16: output cosine {current.error.cosine:.5f} (predicted)")
-        if current.error.squared <= ENOUGH_RATIO * mixed.error.squared and current.error.cosine >= cosine:
-            break
     meets = current.error.cosine >= cosine
-    best = _pruned(mixed, graph, current, cosine, budget) if meets else min(curve, key=lambda item: item.error.squared)
-    if best not in curve:
-        curve.append(best)
+    if meets:
+        dropped = _pruned(mixed, graph, current, cosine, budget)
+        curve.extend(dropped)
+        best = dropped[-1]
+    else:
+        best = min(curve, key=lambda item: item.error.squared)
     return Selection(tuple(pareto(curve)), best, meets, stopped)
 
 
@@ -148,26 +147,26 @@ def _bundles(graph: Graph, by_index: dict[int, Contribution]) -> list[tuple[froz
 
 def _best_step(
     mixed: MixedModel, graph: Graph, bundles: Sequence[tuple[frozenset[int], float]], current: Point
-) -> Point | None:
-    """The measured best of the most promising bundles: error removed per cost, earlier operators before later ones."""
+) -> tuple[Point | None, list[Point]]:
+    """The best of the most promising bundles by error removed per cost, and all that was measured."""
     have = frozenset(current.floats)
     open_ = [(have | bundle, gain) for bundle, gain in bundles if not bundle <= have]
     if not open_:
-        return None
+        return None, []
 
     def promise(item: tuple[frozenset[int], float]) -> float:
         return item[1] / _added(graph, have, item[0])
 
     listed = sorted(open_, key=promise, reverse=True)[:SHORTLIST]
     listed += sorted(open_, key=lambda item: item[1], reverse=True)[: SHORTLIST // 2]
-    sets = list(dict.fromkeys(item[0] for item in listed))
+    sets = list(dict.fromkeys([*(item[0] for item in listed), *_larger(open_, promise)]))
     measured = [
         Point(tuple(sorted(floats)), error, graph.cost(floats))
         for floats, error in zip(sets, mixed.evaluate([sorted(item) for item in sets]))
     ]
     better = [point for point in measured if point.error.squared < current.error.squared * 0.999]
     if not better:
-        return None
+        return None, measured
 
     def worth(point: Point) -> tuple[float, int]:
         gain = current.error.squared - point.error.squared
@@ -175,7 +174,20 @@ def _best_step(
         # Errors accumulate from layer to layer, so of equal worth the earlier one is taken (RKNN manual 7.1.2).
         return round(gain / _added(graph, have, frozenset(point.floats)), 9), -first
 
-    return max(better, key=worth)
+    return max(better, key=worth), measured
+
+
+def _larger(
+    open_: Sequence[tuple[frozenset[int], float]], promise: Callable[[tuple[frozenset[int], float]], float]
+) -> list[frozenset[int]]:
+    """Unions of the 2, 4, 8, ... most promising: where many layers lose a little, none of them shows alone."""
+    ordered = sorted(open_, key=promise, reverse=True)
+    found = []
+    size = 2
+    while size < 2 * len(ordered):
+        found.append(frozenset().union(*(item[0] for item in ordered[:size])))
+        size *= 2
+    return found
 
 
 def _added(graph: Graph, have: frozenset[int], floats: frozenset[int]) -> float:
@@ -183,17 +195,26 @@ def _added(graph: Graph, have: frozenset[int], floats: frozenset[int]) -> float:
     return graph.cost(floats) - graph.cost(have) + 1e-3 * len(floats - have)
 
 
-def _pruned(mixed: MixedModel, graph: Graph, point: Point, cosine: float, budget: Budget) -> Point:
-    """Drops operators as long as every output keeps `cosine`, the dearest first."""
+def _pruned(mixed: MixedModel, graph: Graph, point: Point, cosine: float, budget: Budget) -> list[Point]:
+    """Drops operators as long as every output keeps `cosine`: halves first, then smaller parts, dearest and late ones
+    before the others. Gives every set that still fits, the smallest last."""
+    fitting = [point]
     current = point
-    while budget.left > 0 and len(current.floats) > 1:
-        sets = [tuple(item for item in current.floats if item != index) for index in current.floats]
-        fitting = [
-            Point(floats, error, graph.cost(floats))
-            for floats, error in zip(sets, mixed.evaluate(sets))
-            if error.cosine >= cosine
-        ]
-        if not fitting:
+    size = max(len(point.floats) // 2, 1)
+    while budget.left > 0:
+        ordered = sorted(current.floats, key=lambda index: (graph.cost((index,)), index), reverse=True)
+        parts = [frozenset(ordered[start : start + size]) for start in range(0, len(ordered), size)]
+        dropped = False
+        for part in parts if len(ordered) > size else []:
+            floats = tuple(index for index in current.floats if index not in part)
+            (error,) = mixed.evaluate([floats])
+            if error.cosine >= cosine:
+                current = Point(floats, error, graph.cost(floats))
+                fitting.append(current)
+                dropped = True
+            if budget.left <= 0:
+                break
+        if size == 1 and not dropped:
             break
-        current = min(fitting, key=lambda item: (item.cost, item.error.squared))
-    return current
+        size = max(size // 2, 1)
+    return fitting

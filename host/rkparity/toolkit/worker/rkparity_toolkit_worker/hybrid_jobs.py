@@ -12,7 +12,7 @@ import rknn.api.simulator as simulator_module
 from rknn.api import RKNN
 
 from rkparity_toolkit_worker.failures import JobFailed, ToolkitCall, call_toolkit
-from rkparity_toolkit_worker.mixed import MixedGraph, capture_graph, folder_of, relative_error
+from rkparity_toolkit_worker.mixed import MixedGraph, capture_graph, folder_of
 
 HISTOGRAM_BINS = 64
 
@@ -28,6 +28,7 @@ class HybridJobs:
         """Job name to function."""
         return {
             "mixed_open": self.mixed_open,
+            "mixed_add": self.mixed_add,
             "mixed_contributions": self.mixed_contributions,
             "mixed_evaluate": self.mixed_evaluate,
             "mixed_coverage": self.mixed_coverage,
@@ -39,14 +40,9 @@ class HybridJobs:
         }
 
     def mixed_open(self, model_id: int, inputs: list[str], outputs: list[str], folder: str) -> dict[str, Any]:
-        """Takes a quantised model apart on one input (raw, NCHW files); tables of the toolkit go to `folder`."""
+        """Takes a quantised model apart on one sample (raw, NCHW files); the toolkit's tables go to `folder`."""
         graph = capture_graph(simulator_module, self._owner.model(model_id), inputs, str(folder_of(folder)), outputs)
         self._graphs[model_id] = graph
-        golden = [graph.golden[name] for name in outputs]
-        files = []
-        for index, value in enumerate(golden):
-            files.append(str(Path(folder) / f"golden{index}.npy"))
-            np.save(files[-1], value)
         return {
             "operators": [
                 {
@@ -63,31 +59,35 @@ class HybridJobs:
                 }
                 for operator in graph.operators
             ],
-            "golden": files,
-            "error": relative_error(graph.mixed_outputs(set()), golden),
+            "error": graph.mixed_error(set()),
         }
+
+    def mixed_add(
+        self, model_id: int, meta: list[dict[str, Any]], samples: list[list[str]], judged: bool
+    ) -> dict[str, float]:
+        """Further samples; those `judged` count for the cosine. Answers the int8 model's error over all."""
+        graph = self._graph(model_id)
+        for files in samples:
+            values = {item["name"]: normalised(np.load(file), item) for item, file in zip(meta, files)}
+            graph.add_sample(values, judged=judged)
+        return graph.mixed_error(set())
 
     def mixed_contributions(self, model_id: int, operators: list[int]) -> list[dict[str, float]]:
         """For each operator the output's error when it alone is quantised: its weights, and its output's storage."""
         graph = self._graph(model_id)
-        reference = [graph.golden[name] for name in graph.outputs]
-        rows = []
-        for index in operators:
-            operator = graph.operators[index]
-            values = {name: graph.golden[name] for name in operator.reads}
-            row = {"index": float(index)}
-            for key, weights in (("weights", True), ("storage", False)):
-                made = graph.run_operator(operator, values, weights=weights, storage=not weights)
-                same = all(np.array_equal(made[name], graph.golden[name]) for name in operator.makes)
-                row[key] = 0.0 if same else relative_error(graph.injected_outputs(operator, made), reference)["squared"]
-            rows.append(row)
-        return rows
+        return [
+            {
+                "index": float(index),
+                "weights": graph.injected_error(graph.operators[index], weights=True),
+                "storage": graph.injected_error(graph.operators[index], weights=False),
+            }
+            for index in operators
+        ]
 
     def mixed_evaluate(self, model_id: int, sets: list[list[int]]) -> list[dict[str, float]]:
         """The output's error for each set of operators kept in float16, everything else int8."""
         graph = self._graph(model_id)
-        reference = [graph.golden[name] for name in graph.outputs]
-        return [relative_error(graph.mixed_outputs(set(floats)), reference) for floats in sets]
+        return [graph.mixed_error(set(floats)) for floats in sets]
 
     def mixed_coverage(
         self, model_id: int, meta: list[dict[str, Any]], samples: list[list[str]], real: list[list[str]]
@@ -244,5 +244,6 @@ def _coverage(entry: dict[str, Any]) -> dict[str, Any]:
         "calibration_range": [calibration["min"], calibration["max"]],
         "real_range": [real["min"], real["max"]],
         "outside": real.get("outside", 0) / max(real["size"], 1),
+        "size": int(real["size"]),
         "overlap": float(np.minimum(*shares).sum()),
     }

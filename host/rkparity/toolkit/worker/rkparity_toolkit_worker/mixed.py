@@ -37,8 +37,19 @@ class Operator:
     entire: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
+@dataclass
+class Values:
+    """Every tensor of one sample, float32 and int8 (the latter dequantised)."""
+
+    golden: dict[str, Any] = field(default_factory=dict)
+    int8: dict[str, Any] = field(default_factory=dict)
+
+
 class MixedGraph:
-    """The operators in execution order, golden and int8 values of every tensor on one input, and the mixer."""
+    """The operators in execution order, golden and int8 values of every tensor on some samples, and the mixer.
+
+    The first `judged` samples are those whose cosine counts; the others make the squared error less of an accident.
+    """
 
     def __init__(self, module: Any, simulator: Any, infer: Any, operators: list[Operator], outputs: list[str]) -> None:
         self.operators = operators
@@ -47,8 +58,8 @@ class MixedGraph:
         self._simulator = simulator
         self._infer = infer
         self.table = simulator.quant_tab
-        self.golden: dict[str, Any] = {}
-        self.int8: dict[str, Any] = {}
+        self.samples: list[Values] = []
+        self.judged = 1
         self.producer = {name: operator.index for operator in operators for name in operator.makes}
         self.readers: dict[str, list[int]] = {}
         for operator in operators:
@@ -87,7 +98,50 @@ class MixedGraph:
             return self.fake(name, value) if producer not in floats and self.fused_away(name) else value
         return self.fake(name, value) if producer in floats else value
 
-    def mixed_outputs(self, floats: set[int]) -> list[Any]:
+    @property
+    def golden(self) -> dict[str, Any]:
+        """The float32 tensors of the first sample."""
+        return self.samples[0].golden
+
+    def add_sample(self, inputs: Mapping[str, Any], *, judged: bool) -> None:
+        """Runs the graph in both precisions on `inputs` and keeps every tensor."""
+        values = Values(dict(inputs), dict(inputs))
+        for operator in self.operators:
+            for table, weights in ((values.golden, False), (values.int8, True)):
+                read = {name: table[name] for name in operator.reads}
+                table.update(self.run_operator(operator, read, weights=weights, storage=weights))
+        self.samples.append(values)
+        self.judged += judged
+
+    def mixed_error(self, floats: set[int]) -> dict[str, float]:
+        """The outputs' error over all samples with the operators `floats` in float16."""
+        return self._error([self.mixed_outputs(floats, sample) for sample in self.samples])
+
+    def injected_error(self, operator: Operator, *, weights: bool) -> float:
+        """The squared error over all samples when one operator alone has quantised weights, or a quantised output."""
+        found = []
+        for sample in self.samples:
+            values = {name: sample.golden[name] for name in operator.reads}
+            made = self.run_operator(operator, values, weights=weights, storage=not weights)
+            same = all(np.array_equal(made[name], sample.golden[name]) for name in operator.makes)
+            found.append(
+                [sample.golden[name] for name in self.outputs]
+                if same
+                else self.injected_outputs(operator, made, sample)
+            )
+        return self._error(found)["squared"]
+
+    def _error(self, found: list[list[Any]]) -> dict[str, float]:
+        scores = [
+            [relative_error(value, sample.golden[name]) for value, name in zip(outputs, self.outputs)]
+            for outputs, sample in zip(found, self.samples)
+        ]
+        return {
+            "squared": float(np.mean([score["relative"] ** 2 for row in scores for score in row])),
+            "cosine": float(np.min([score["cosine"] for row in scores[: self.judged] for score in row])),
+        }
+
+    def mixed_outputs(self, floats: set[int], sample: Values) -> list[Any]:
         """The outputs with the operators `floats` in float16; only what differs from the int8 run is computed."""
         floats = self.with_conversions(floats)
         changed: dict[str, Any] = {}
@@ -97,11 +151,11 @@ class MixedGraph:
             if not touched:
                 continue
             values = {
-                name: self.read(name, changed.get(name, self.int8[name]), is_float, floats) for name in operator.reads
+                name: self.read(name, changed.get(name, sample.int8[name]), is_float, floats) for name in operator.reads
             }
             made = self.run_operator(operator, values, weights=not is_float, storage=not is_float)
             changed.update({name: rounded(value) if is_float else value for name, value in made.items()})
-        return [changed.get(name, self.int8[name]) for name in self.outputs]
+        return [changed.get(name, sample.int8[name]) for name in self.outputs]
 
     def with_conversions(self, floats: set[int]) -> set[int]:
         """`floats` and the conversions at the graph's ends that fall away with them.
@@ -119,14 +173,14 @@ class MixedGraph:
                 result.add(operator.index)
         return result
 
-    def injected_outputs(self, start: Operator, made: Mapping[str, Any]) -> list[Any]:
+    def injected_outputs(self, start: Operator, made: Mapping[str, Any], sample: Values) -> list[Any]:
         """The float outputs when `start` made `made` instead of its golden values."""
         changed = dict(made)
         for operator in self.operators[start.index + 1 :]:
             if any(name in changed for name in operator.reads):
-                values = {name: changed.get(name, self.golden[name]) for name in operator.reads}
+                values = {name: changed.get(name, sample.golden[name]) for name in operator.reads}
                 changed.update(self.run_operator(operator, values, weights=False, storage=False))
-        return [changed.get(name, self.golden[name]) for name in self.outputs]
+        return [changed.get(name, sample.golden[name]) for name in self.outputs]
 
     def float_pass(self, inputs: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         """Runs the float32 graph on other inputs; gives each tensor as it comes, keeping only what is still read."""
@@ -171,7 +225,7 @@ def capture_graph(module: Any, rknn: Any, inputs: list[str], folder: str, output
             if operator.quant_session is None:
                 operator.quant_session = session
                 int8.update(made)
-            column.update({name: _distance(value, golden[name]) for name, value in made.items()})
+            column.update({name: relative_error(value, golden[name]) for name, value in made.items()})
         return result
 
     with replaced(module, "_snapshot_tensor", lambda *arguments: None), replaced(
@@ -182,7 +236,7 @@ def capture_graph(module: Any, rknn: Any, inputs: list[str], folder: str, output
     if not operators or odd or not set(outputs) <= set(golden):
         raise JobFailed("argument", "accuracy_analysis", f"ran its operators in an unknown order (operators {odd[:3]})")
     graph = MixedGraph(module, owners[0], original, operators, outputs)
-    graph.golden, graph.int8 = golden, int8
+    graph.samples.append(Values(golden, int8))
     for operator in operators:
         operator.macs = _macs(operator, graph)
     return graph
@@ -196,17 +250,8 @@ def rounded(value: Any) -> Any:
         return value.astype(np.float16).astype(np.float32)
 
 
-def relative_error(found: Iterable[Any], reference: Iterable[Any]) -> dict[str, float]:
-    """Squared relative error averaged over outputs, and the smallest cosine among them."""
-    squared, cosines = [], []
-    for value, expected in zip(found, reference):
-        scores = _distance(value, expected)
-        squared.append(scores["relative"] ** 2)
-        cosines.append(scores["cosine"])
-    return {"squared": float(np.mean(squared)), "cosine": float(np.min(cosines))}
-
-
-def _distance(value: Any, expected: Any) -> dict[str, float]:
+def relative_error(value: Any, expected: Any) -> dict[str, float]:
+    """Cosine, euclidean distance, and that over the expected norm; over the whole tensor in float64."""
     a, b = np.ravel(value).astype(np.float64), np.ravel(expected).astype(np.float64)
     if a.size != b.size:
         raise JobFailed("argument", "accuracy_analysis", f"{a.size} values where {b.size} were expected")

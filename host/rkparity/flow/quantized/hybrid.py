@@ -1,0 +1,179 @@
+"""Hybrid quantisation: our choice of float layers built and measured beside the toolkit's own proposal."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rkparity.errors import ToolkitError
+from rkparity.flow.quantized.budget import Budget
+from rkparity.flow.quantized.measure import References, measure
+from rkparity.flow.quantized.samples import Sample
+from rkparity.flow.quantized.selection import Graph, Selection, pareto, select
+from rkparity.toolkit.hybrid import (
+    Contribution,
+    HybridFiles,
+    MixedModel,
+    OutputError,
+    hybrid_step1,
+    hybrid_step2,
+    write_configuration,
+)
+from rkparity.toolkit.spec import BuildSpec
+from rkparity.toolkit.worker_client import Worker
+
+CHUNK = 16
+TRIES = 3
+"""How often the choice is made again with half the allowed error when the build falls short of the prediction."""
+
+
+@dataclass(frozen=True)
+class HybridBuild:
+    """A hybrid model that was built and measured: `layers` are the tensors listed in its configuration."""
+
+    layers: tuple[str, ...]
+    error: OutputError
+    seconds: float
+    cfg: Path
+    rknn: Path | None = None
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """Our best build, the toolkit's proposal (None with the reason when it did not come), every build made of ours."""
+
+    selection: Selection
+    ours: HybridBuild | None
+    tried: tuple[HybridBuild, ...]
+    proposal: HybridBuild | None
+    proposal_note: str
+    files: HybridFiles | None
+
+    def meets(self, cosine: float) -> bool:
+        """Whether our build reaches the limit at every output."""
+        return self.ours is not None and self.ours.error.cosine >= cosine
+
+
+def contributions_of(mixed: MixedModel, budget: Budget, say: Callable[[str], None]) -> tuple[list[Contribution], str]:
+    """What each operator alone does to the output, in order; a note when the time ended first."""
+    found: list[Contribution] = []
+    indices = [item.index for item in mixed.operators]
+    for start in range(0, len(indices), CHUNK):
+        if budget.left <= 0:
+            return found, f"{len(indices) - start} of {len(indices)} operators were not examined: the budget ended"
+        found.extend(mixed.contributions(indices[start : start + CHUNK]))
+        say(f"operators examined alone: {min(start + CHUNK, len(indices))} of {len(indices)}")
+    return found, ""
+
+
+def search_hybrid(
+    worker: Worker,
+    python: Path,
+    spec: BuildSpec,
+    mixed: MixedModel,
+    contributions: Sequence[Contribution],
+    samples: Sequence[Sample],
+    references: References,
+    *,
+    cosine: float,
+    budget: Budget,
+    folder: Path,
+    say: Callable[[str], None],
+) -> Hybrid:
+    """Chooses float layers, builds with them, and builds the toolkit's proposal to compare.
+
+    Leaves in `folder` step 1's files, our `.quantization.cfg` and the hybrid `.rknn`. The proposal is worked out by a
+    second worker meanwhile.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        proposal = pool.submit(_proposal, python, spec, samples, references, budget, folder / "proposal", say)
+        files = hybrid_step1(worker, spec, folder)
+        graph = Graph(mixed.operators)
+        target = cosine
+        tried: list[HybridBuild] = []
+        selection = select(mixed, contributions, cosine=target, budget=budget.part(0.6), say=say)
+        points = list(selection.curve)
+        while selection.chosen.floats:
+            layers = tuple(name for name in graph.names(selection.chosen.floats) if name in files.tensors)
+            if layers and all(layers != build.layers for build in tried):
+                tried.append(_build(worker, spec, files, layers, samples, references, folder / f"try{len(tried)}"))
+                say(f"{len(layers)} tensors in float16, built: output cosine {tried[-1].error.cosine:.5f}")
+            met = bool(tried) and tried[-1].error.cosine >= cosine
+            if met or len(tried) >= TRIES or budget.left <= 0 or not selection.meets:
+                break
+            # Mixing rounds a few values the other way than the build does; aim higher by half.
+            target = 1 - (1 - target) / 2
+            selection = select(mixed, contributions, cosine=target, budget=budget.part(0.5), say=say)
+            points += selection.curve
+        ours = _installed(_best(tried, cosine), files, folder)
+        theirs, note = _answer(proposal)
+    selection = Selection(tuple(pareto(points)), selection.chosen, selection.meets, selection.stopped)
+    return Hybrid(selection, ours, tuple(tried), theirs, note, files)
+
+
+def _best(tried: Sequence[HybridBuild], cosine: float) -> HybridBuild | None:
+    fitting = [build for build in tried if build.error.cosine >= cosine]
+    if fitting:
+        return min(fitting, key=lambda build: len(build.layers))
+    return min(tried, key=lambda build: build.error.squared) if tried else None
+
+
+def _build(
+    worker: Worker,
+    spec: BuildSpec,
+    files: HybridFiles,
+    layers: Sequence[str],
+    samples: Sequence[Sample],
+    references: References,
+    stem: Path,
+) -> HybridBuild:
+    clock = Budget(0.0)
+    cfg, rknn = stem.with_suffix(".cfg"), stem.with_suffix(".rknn")
+    write_configuration(files.cfg, cfg, dict.fromkeys(layers, "chosen by measured gain"))
+    built = hybrid_step2(worker, spec, files, cfg, export=rknn)
+    error = measure(worker, built, samples, references)
+    worker.release(built.model_id)
+    return HybridBuild(tuple(layers), error, clock.spent, cfg, rknn)
+
+
+def _installed(build: HybridBuild | None, files: HybridFiles, folder: Path) -> HybridBuild | None:
+    """Gives the chosen build its final names and removes the others."""
+    if build is None or build.rknn is None:
+        return build
+    cfg, rknn = files.cfg, folder / f"{files.stem}.hybrid.rknn"
+    build.cfg.replace(cfg)
+    build.rknn.replace(rknn)
+    for left in [*folder.glob("try*.cfg"), *folder.glob("try*.rknn")]:
+        left.unlink()
+    return HybridBuild(build.layers, build.error, build.seconds, cfg, rknn)
+
+
+def _proposal(
+    python: Path,
+    spec: BuildSpec,
+    samples: Sequence[Sample],
+    references: References,
+    budget: Budget,
+    folder: Path,
+    say: Callable[[str], None],
+) -> HybridBuild:
+    clock = Budget(0.0)
+    try:
+        with Worker(python, timeout_s=budget.timeout_s) as worker:
+            files = hybrid_step1(worker, spec, folder, proposal=True)
+            built = hybrid_step2(worker, spec, files, files.cfg)
+            error = measure(worker, built, samples, references)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    say(f"the toolkit's proposal, {len(files.proposed)} tensors: output cosine {error.cosine:.5f}")
+    return HybridBuild(files.proposed, error, clock.spent, files.cfg)
+
+
+def _answer(proposal: Future[HybridBuild]) -> tuple[HybridBuild | None, str]:
+    try:
+        return proposal.result(), ""
+    except ToolkitError as error:
+        return None, error.message

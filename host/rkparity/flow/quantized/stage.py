@@ -1,0 +1,299 @@
+"""Stage quantized: int8 against float32 at the outputs; if short, which setting, which layers, and the repair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rkparity.diagnose.findings import Finding, Severity
+from rkparity.errors import UsageError
+from rkparity.flow.quantized import causes, tables
+from rkparity.flow.quantized.budget import Budget
+from rkparity.flow.quantized.hybrid import Hybrid, contributions_of, search_hybrid
+from rkparity.flow.quantized.measure import References, measure
+from rkparity.flow.quantized.samples import (
+    Sample,
+    calibration_lines,
+    calibration_samples,
+    has_pictures,
+    real_samples,
+)
+from rkparity.flow.quantized.trials import Candidate, Trial, Trials, candidates, combination, helping
+from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
+from rkparity.flow.store import disk_nbytes, key_of
+from rkparity.toolkit.hybrid import MixedModel, OutputError, TensorCoverage, source_operators
+from rkparity.toolkit.spec import BuildSpec, Framework
+
+if TYPE_CHECKING:
+    from rkparity.flow.context import Context
+    from rkparity.toolkit.built_model import BuiltModel
+
+TRIALS_SHARE = 0.45
+MIXED_MEMORY_NBYTES = 512 << 20
+MOST_SAMPLES = 4
+_SEVERITY = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+def settings(context: Context) -> dict[str, Any]:
+    """Nothing beyond the project."""
+    return {}
+
+
+def run(context: Context) -> StageResult:
+    """Builds quantised, measures, and looks for causes and repairs when an output falls short of the limit."""
+    project = context.project
+    quantizers = 0
+    if project.model.framework == Framework.ONNX.value:
+        counts = source_operators(context.worker, project.model.file)
+        quantizers = counts.get("QuantizeLinear", 0)
+    if not project.build.do_quantization and not quantizers:
+        return StageResult(
+            Stage.QUANTIZED,
+            StageVerdict.NOT_RUN,
+            ("do_quantization is false in [build]: the model runs in float16",),
+            "set do_quantization = true and dataset in [build] to have int8 examined",
+        )
+    spec = project.build_spec(do_quantization=quantizers == 0)
+    return _Examination(context, spec, quantizers).result()
+
+
+class _Examination:
+    """What is learnt about one quantised build, step by step."""
+
+    def __init__(self, context: Context, spec: BuildSpec, quantizers: int) -> None:
+        self.context = context
+        self.spec = spec
+        self.quantizers = quantizers
+        self.budget = Budget(context.project.check.budget_s)
+        self.limit = context.project.check.quantized_cosine
+        self.figures: list[Table] = []
+        self.findings: list[Finding] = []
+        self.notes: list[str] = []
+        self.kept: Path | None = None
+
+    def result(self) -> StageResult:
+        context, worker = self.context, self.context.worker
+        context.say("quantized: building")
+        clock = Budget(0.0)
+        built = worker.build(self.spec)
+        folder = worker.new_folder("quantized")
+        samples = real_samples(context.project, built, worker, folder)
+        with MixedModel(worker, built, samples[0].feeds) as mixed:
+            references = mixed.golden([sample.feeds for sample in samples])
+            base = measure(worker, built, samples, references)
+            context.say(f"quantized: output cosine {base.cosine:.5f}, asked for {self.limit}")
+            self.figures.append(tables.columns_table(mixed.operators))
+            pattern = causes.read_pattern(mixed.operators)
+            if self.quantizers:
+                return self._trained(base)
+            calibration, coverage = self._coverage(built, mixed, samples, folder)
+            dataset = Path(str(self.spec.dataset))
+            lines = len(calibration_lines(dataset))
+            stated = context.project.original.channel_order
+            pictures = has_pictures(dataset)
+            if stated is not None:
+                self.findings += causes.stated_order(stated, self.spec.quant_img_RGB2BGR, pictures)
+            inputs = [item.name for item in built.inputs]
+            if base.cosine >= self.limit:
+                self.findings += causes.dataset_findings(coverage, inputs, lines, (), base)
+                return self._passed(base, pattern)
+            self.findings += causes.wrong_finding(base)
+            trials = self._try_settings(samples, references, base, clock.spent, folder, pictures)
+            self.figures.insert(0, tables.trials_table(trials, base))
+            known = {item.id for item in self.findings}
+            self.findings += [item for item in causes.setting_findings(trials, base) if item.id not in known]
+            self.findings += causes.dataset_findings(coverage, inputs, lines, trials, base)
+            self._add_samples(mixed, samples, calibration)
+            contributions, note = contributions_of(mixed, self.budget.part(0.3), context.say)
+            self.notes += [note] if note else []
+            self.figures.append(tables.contributions_table(mixed.operators, contributions))
+            self.findings += causes.layer_findings(mixed.operators, contributions, built.outputs)
+            best = next((item for item in helping(trials, base) if not item.candidate.diagnostic), None)
+            if best is not None and best.error is not None and best.error.cosine >= self.limit:
+                return self._failed(base, pattern, best, None)
+            share = self.budget if best is None else self.budget.part(0.5)
+            plain = self._hybrid("hybrid", self.spec, mixed, contributions, samples, references, share)
+        hybrids: list[tuple[Trial | None, Hybrid | None]] = [(None, plain)]
+        if best is not None:
+            hybrids.append((best, self._hybrid_on_best(best, samples, references, calibration)))
+        best, hybrid = self._better(hybrids)
+        return self._failed(base, pattern, best, hybrid)
+
+    def _better(self, hybrids: Sequence[tuple[Trial | None, Hybrid | None]]) -> tuple[Trial | None, Hybrid | None]:
+        """The hybrid that meets the limit with the fewest float tensors, or the most accurate one."""
+
+        def rank(item: tuple[Trial | None, Hybrid | None]) -> tuple[bool, float]:
+            _, hybrid = item
+            if hybrid is None or hybrid.ours is None:
+                return True, float("inf")
+            meets = hybrid.meets(self.limit)
+            return not meets, float(len(hybrid.ours.layers)) if meets else hybrid.ours.error.squared
+
+        return min(hybrids, key=rank)
+
+    def _hybrid_on_best(
+        self, best: Trial, samples: Sequence[Sample], references: References, calibration: Sequence[Sample]
+    ) -> Hybrid | None:
+        """Hybrid quantisation on top of the best settings found."""
+        worker = self.context.worker
+        better = worker.build(best.candidate.spec)
+        with MixedModel(worker, better, samples[0].feeds) as mixed:
+            self._add_samples(mixed, samples, calibration)
+            contributions, note = contributions_of(mixed, self.budget.part(0.3), self.context.say)
+            self.notes += [note] if note else []
+            return self._hybrid(
+                "hybrid-settings", best.candidate.spec, mixed, contributions, samples, references, self.budget
+            )
+
+    def _coverage(
+        self, built: BuiltModel, mixed: MixedModel, samples: Sequence[Sample], folder: Path
+    ) -> tuple[tuple[Sample, ...], tuple[TensorCoverage, ...]]:
+        try:
+            calibration = calibration_samples(Path(str(self.spec.dataset)), built, self.context.worker, folder)
+        except UsageError as error:
+            self.notes.append(f"calibration samples could not be read again: {error.message}")
+            return (), ()
+        coverage = mixed.coverage([item.feeds for item in calibration], [item.feeds for item in samples])
+        self.figures.append(tables.coverage_table(coverage))
+        return calibration, coverage
+
+    def _try_settings(
+        self,
+        samples: Sequence[Sample],
+        references: References,
+        base: OutputError,
+        expected_s: float,
+        folder: Path,
+        pictures: bool,
+    ) -> list[Trial]:
+        alone = folder / "test-input.txt"
+        alone.write_text("\n".join(" ".join(map(str, sample.feeds)) for sample in samples) + "\n", encoding="utf-8")
+        runner = Trials(
+            self.context.toolkit_python,
+            samples,
+            references,
+            self.budget.part(TRIALS_SHARE),
+            expected_s=expected_s,
+            say=self.context.say,
+        )
+        wanted: list[Candidate] = candidates(self.spec, one_picture=alone, pictures=pictures)
+        trials = runner.run(wanted)
+        together = combination(trials, base, self.spec)
+        return trials + (runner.run([together]) if together is not None else [])
+
+    def _add_samples(self, mixed: MixedModel, samples: Sequence[Sample], calibration: Sequence[Sample]) -> None:
+        room = min(MOST_SAMPLES, max(MIXED_MEMORY_NBYTES // max(mixed.sample_nbytes, 1), 1)) - 1
+        real = [item.feeds for item in samples[1 : 1 + room]]
+        mixed.add(real, judged=True)
+        mixed.add(
+            [item.feeds for item in calibration[:: max(len(calibration) // 3, 1)][: room - len(real)]], judged=True
+        )
+
+    def _hybrid(
+        self,
+        name: str,
+        spec: BuildSpec,
+        mixed: MixedModel,
+        contributions: Sequence[Any],
+        samples: Sequence[Sample],
+        references: References,
+        budget: Budget,
+    ) -> Hybrid | None:
+        """Searches within `budget`; `name` is the folder that keeps the configuration and the model."""
+        if self.budget.left <= 0:
+            self.notes.append("hybrid quantisation was not tried: the time budget ended (check.budget_s)")
+            return None
+        folder = self._folder(name)
+        hybrid = search_hybrid(
+            self.context.worker,
+            self.context.toolkit_python,
+            spec,
+            mixed,
+            contributions,
+            samples,
+            references,
+            cosine=self.limit,
+            budget=budget,
+            folder=folder,
+            say=self.context.say,
+        )
+        settings_text = "the project's settings" if name == "hybrid" else "the best settings"
+        self.figures.append(tables.hybrid_table(hybrid, settings_text))
+        self.figures.append(tables.curve_table(hybrid.selection, mixed.operators, settings_text))
+        return hybrid
+
+    def _folder(self, name: str) -> Path:
+        return self.context.store.work(name, key_of(spec=self.spec.to_json(), limit=self.limit))
+
+    def _trained(self, base: OutputError) -> StageResult:
+        self.findings.append(causes.qat_model(self.quantizers))
+        good = base.cosine >= self.limit
+        asked = self.context.project.build.do_quantization
+        return self._finish(
+            StageVerdict.FAIL if not good else (StageVerdict.WARN if asked else StageVerdict.PASS),
+            [
+                f"the model is quantised by training: {self.quantizers} QuantizeLinear operators; built with "
+                "do_quantization=False",
+                f"output cosine {base.cosine:.5f} against its float32 run, {self.limit} asked for",
+            ],
+            "set do_quantization = false in [build]" if asked else "go on to the board",
+        )
+
+    def _passed(self, base: OutputError, pattern: causes.Pattern) -> StageResult:
+        doubts = [item for item in self.findings if item.severity is Severity.ERROR]
+        verdict = StageVerdict.WARN if doubts else StageVerdict.PASS
+        return self._finish(
+            verdict,
+            [f"every output keeps cosine {base.cosine:.5f} against float32, {self.limit} asked for"]
+            + [item.title for item in doubts[:1]],
+            doubts[0].fix if doubts else "go on to the board; verify the accuracy on the data set",
+        )
+
+    def _failed(
+        self,
+        base: OutputError,
+        pattern: causes.Pattern,
+        best: Trial | None,
+        hybrid: Hybrid | None,
+    ) -> StageResult:
+        facts = [f"output cosine {base.cosine:.5f}, {self.limit} asked for; {pattern.text(base)}"]
+        reached = base
+        action = ""
+        if best is not None and best.error is not None:
+            reached = best.error
+            facts.append(f"best settings: {best.candidate.change}: cosine {best.error.cosine:.5f}")
+            action = f"set {best.candidate.change} in [build]"
+        if hybrid is not None and hybrid.ours is not None and hybrid.ours.error.squared < reached.squared:
+            reached = hybrid.ours.error
+            self.kept = hybrid.ours.cfg.parent
+            facts.append(tables.hybrid_text(hybrid, self.limit))
+            action = (action + "; " if action else "") + (
+                f"build with hybrid quantisation, {len(hybrid.ours.layers)} tensors in float16: "
+                f"hybrid_quantization_step2 with {hybrid.ours.cfg.name}"
+            )
+            self.findings.append(tables.hybrid_finding(hybrid, base, self.limit))
+        if reached.cosine < self.limit:
+            self.findings.append(causes.qat_advice(reached, self.limit))
+        errors = [item for item in self.findings if item.severity is Severity.ERROR and item.id.startswith(_FIRST)]
+        if errors:
+            action = errors[0].fix if not action or best is None else action
+        return self._finish(StageVerdict.FAIL, facts, action or causes.qat_advice(reached, self.limit).fix)
+
+    def _finish(self, verdict: StageVerdict, facts: Sequence[str], action: str) -> StageResult:
+        store = self.context.store
+        self.findings.sort(key=lambda item: (_SEVERITY[item.severity], -item.confidence))
+        self.figures.append(tables.cost_table(self.budget, self.notes))
+        folder = self.kept
+        kept = [] if folder is None else sorted(path for path in folder.glob("*") if path.is_file())
+        return replace(
+            StageResult(Stage.QUANTIZED, verdict, tuple(facts[:3]), action),
+            findings=tuple(self.findings),
+            figures=tuple(self.figures),
+            artefacts={path.name: store.relative(path) for path in kept},
+            disk_nbytes=0 if folder is None else disk_nbytes(folder),
+        )
+
+
+_FIRST = ("quantized.dataset", "quantized.channels", "quantized.configuration")
