@@ -65,6 +65,9 @@ def _forms_of(array: NDArray[Any], layout: str, norm: InputNormalization | None)
     import numpy as np
 
     yield "", array
+    layout = layout.upper()
+    if array.ndim == 3 and layout in ("NHWC", "NCHW", "HWC", "CHW"):
+        array, layout = array[None], layout if layout[0] == "N" else f"N{layout}"
     if array.ndim != 4:
         return
     # Told by the shape where the layout is not written: a picture has 1, 3 or 4 channels.

@@ -6,12 +6,7 @@ from collections.abc import Iterator
 
 from rkparity.lint.findings import Observation, Rule, Severity
 from rkparity.lint.subject import TYPE_NBYTES, ContextView, Subject, described, nbytes_of
-from rkparity.trace import (
-    Query,
-    Run,
-    SetIoMemory,
-    TensorAttributes,
-)
+from rkparity.trace import InputsSet, Query, Run, SetIoMemory, TensorAttributes, TraceCall
 
 
 def _needed(view: ContextView, attr: TensorAttributes) -> int | None:
@@ -152,6 +147,32 @@ def _missing(subject: Subject) -> Iterator[Observation]:
                     )
 
 
+def _mixed(subject: Subject) -> Iterator[Observation]:
+    """rknn_inputs_set sends outputs to rknn_outputs_get again, not to memories bound before (160_zc_mix_inputs_set)."""
+    for view in subject.contexts:
+        bound: dict[str, TraceCall] = {}
+        lost: dict[str, TraceCall] = {}
+        for call in view.calls:
+            details = call.details
+            if isinstance(details, SetIoMemory) and not call.failed and details.attr is not None:
+                if not view.is_input(details.attr.name):
+                    bound[details.attr.name] = call
+                    lost.pop(details.attr.name, None)
+            elif isinstance(details, InputsSet) and not call.failed and details.n_inputs:
+                lost.update(bound)
+                bound.clear()
+            elif isinstance(details, Run) and not call.failed:
+                for name, binding in lost.items():
+                    yield Observation(
+                        view.number,
+                        (binding.seq, call.seq),
+                        f"output {name!r} was bound to a memory, then rknn_inputs_set was called: this run did not "
+                        "write to "
+                        "that memory",
+                        name,
+                    )
+
+
 def _stride(subject: Subject) -> Iterator[Observation]:
     """A padded input whose program never looked at w_stride cannot be told from one that did; its size can."""
     for view in subject.contexts:
@@ -220,6 +241,15 @@ RULES = (
         "RKNN_QUERY_NATIVE_NHWC_OUTPUT_ATTR).",
         "rknn_query(ctx, RKNN_QUERY_NATIVE_INPUT_ATTR, &attr, sizeof attr);",
         _plain_query,
+    ),
+    Rule(
+        "io-mem-mixed",
+        Severity.ERROR,
+        "rknn_inputs_set after rknn_set_io_mem of an output",
+        "evidence 160_zc_mix_inputs_set",
+        "Give inputs with rknn_set_io_mem as well, or fetch outputs with rknn_outputs_get.",
+        "rknn_set_io_mem(ctx, input_mem, &native_input_attr); /* instead of rknn_inputs_set */",
+        _mixed,
     ),
     Rule(
         "io-mem-missing",

@@ -409,6 +409,13 @@ static void zero_copy(io *app)
                 CHECK(rknn_mem_sync(app->ctx, in_mem[i], RKABI_SYNC_TO_DEVICE));
             }
         }
+        if (is("mixed")) {
+            uint32_t nbytes = app->in[0].n_elems;
+            unsigned char *pixels = first_data(&app->in[0], RKABI_TYPE_UINT8, nbytes, run);
+            rkabi_input input = {0, pixels, nbytes, 0, RKABI_TYPE_UINT8, RKABI_FMT_NHWC};
+            CHECK(rknn_inputs_set(app->ctx, 1, &input));
+            free(pixels);
+        }
         (void)rknn_run(app->ctx, NULL);
         for (uint32_t i = 0; i < bound_out; i++) {
             if (!is("no-sync")) {

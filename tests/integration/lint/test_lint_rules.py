@@ -82,6 +82,7 @@ MISTAKES = [
     ("io-mem-attributes", ERROR, C3, ZERO, "zc-out-float"),
     ("io-mem-plain-query", WARNING, C3, ZERO, "plain-query"),
     ("io-mem-stride", ERROR, C3, ZERO, "zc-stride"),
+    ("io-mem-mixed", ERROR, C3, ZERO, "mixed"),
     ("io-mem-missing", ERROR, SPLIT, ZERO, "unbound-output"),
     ("mem-sync-missing", INFO, C3, ZERO, "no-sync"),
     ("mem-sync-missing", WARNING, C3, ZERO, "external"),
