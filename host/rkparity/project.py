@@ -78,12 +78,18 @@ class OriginalSettings:
 
 @dataclass(frozen=True)
 class BoardSettings:
-    """[board]: how to reach it; `application` is the user's program for stage runtime, as on the board's shell."""
+    """[board]: how to reach it, and the user's program for stage runtime.
+
+    `application` is the program and its arguments; `{model}` stands for the .rknn, `{input}` for the sample's files,
+    both copied to the board. `uploads` are copied too. `cwd` is where it starts (default: where the uploads are).
+    `analysis`: "ssh" feeds the toolkit's analysis with our dumps, "adb" lets it use adb itself.
+    """
 
     address: str | None = None
     identity: Path | None = None
     library: str | None = None
     application: tuple[str, ...] = ()
+    uploads: tuple[Path, ...] = ()
     cwd: str | None = None
     analysis: str = "ssh"
 
@@ -122,7 +128,7 @@ class Project:
         if do_quantization and build.dataset is None:
             raise UsageError(
                 f"{self.path}: build.dataset is missing, quantisation needs calibration data",
-                hint="add dataset = \"dataset.txt\" to [build]: one sample a line",
+                hint='add dataset = "dataset.txt" to [build]: one sample a line',
             )
         return BuildSpec(
             framework=Framework(self.model.framework),
@@ -156,7 +162,7 @@ _PATHS = {
     "build": ("dataset",),
     "input": ("files", "more"),
     "original": ("inputs", "outputs"),
-    "board": ("identity",),
+    "board": ("identity", "uploads"),
     "check": ("thresholds",),
 }
 _TABLES = {
@@ -293,6 +299,7 @@ def _check_files(project: Project) -> None:
         "original.inputs": [*project.original.inputs],
         "original.outputs": [*project.original.outputs],
         "check.thresholds": [project.check.thresholds],
+        "board.identity": [project.board.identity],
     }
     for key, paths in lists.items():
         for path in paths:
@@ -303,7 +310,7 @@ def _check_files(project: Project) -> None:
     if project.build.do_quantization and project.build.dataset is None:
         raise ConfigError(
             f"{project.path}: build.do_quantization is true and build.dataset is missing",
-            hint="add dataset = \"dataset.txt\" to [build]: one sample a line",
+            hint='add dataset = "dataset.txt" to [build]: one sample a line',
         )
 
 

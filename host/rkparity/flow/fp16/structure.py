@@ -96,8 +96,8 @@ def _sizes(project: Project, spec: BuildSpec, graph: OnnxGraph, findings: list[F
             "config.input_size_list",
             f"input_size_list is wrong: {wrong[0]}",
             "; ".join(wrong) + ". Wrong shapes give wrong results, or no model at all.",
-            f"set inputs = {_strings(names)} and input_size_list = {listed} in [model] (the toolkit wants both): one shape "
-            "per input, as the source model has it",
+            f"set inputs = {_strings(names)} and input_size_list = {listed} in [model] (the toolkit wants both): one "
+            "shape per input, as the source model has it",
             f"[model]\ninputs = {_strings(names)}\ninput_size_list = {listed}",
             names[0],
         )

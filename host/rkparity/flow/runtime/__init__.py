@@ -1,0 +1,1 @@
+"""Stage runtime: the user's own program on the board."""
