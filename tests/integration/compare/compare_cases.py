@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rkparity.cli.main import main
 from rkparity.model import Model, read_model
+from rkparity.runs import (
+    InputForm,
+    RunWriter,
+)
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -70,3 +78,73 @@ def dump(folder: Path, index: int) -> Path:
 def change(path: Path, values: NDArray[np.float32]) -> None:
     """Replaces a dump's values."""
     np.save(path, values)
+
+
+CASES = ("cnn_classifier_int8", "multi_input_int8", "multi_input_fp16")
+CNN = "cnn_classifier_int8"
+MULTI = "multi_input_int8"
+LAYER0 = 3
+LAYER0_SCALE = 0.024353744
+
+
+class Case:
+    """One model's snapshot and a perfect board's dumps, in a folder of the test's own."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self.folder = folder
+        self.snapshot = unpack(f"{name}_snapshot", folder / "snapshot")
+        self.dumps = write_board(folder / "dumps", self.snapshot, name)
+        self.model = model_path(name)
+
+    def compare(self, *options: str, model: bool = True, dumps: Path | None = None) -> tuple[int, dict[str, Any]]:
+        """Runs compare-dumps; returns its exit code and its JSON."""
+        report = self.folder / "report.json"
+        arguments = [
+            "compare-dumps",
+            str(dumps or self.dumps),
+            str(self.snapshot),
+            "--json",
+            str(report),
+            "--force",
+            *options,
+        ]
+        code = main([*arguments, "--model", str(self.model)] if model else arguments)
+        return code, json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+
+
+def pair(result: dict[str, Any], order: int) -> dict[str, Any]:
+    found: dict[str, Any] = next(item for item in result["pairs"] if item["order"] == order)
+    return found
+
+
+def compare_dumps(*arguments: object) -> int:
+    """Runs the command with these arguments and returns its exit code."""
+    return main(["compare-dumps", *(str(argument) for argument in arguments)])
+
+
+def reference_runs(case: Case, folder: Path, *, raw: np.ndarray[Any, Any]) -> Path:
+    """The case's snapshot as what `rkparity simulate` writes: two runs and the picture it was given."""
+    from rkparity.toolkit.snapshot import open_snapshot
+
+    snapshot = open_snapshot(case.snapshot, model=read_model(case.model))
+    for source, name in ((snapshot.golden, "golden"), (snapshot.simulator, "simulator")):
+        with RunWriter(folder / name) as writer:
+            tensors = [
+                replace(
+                    writer.add_tensor(
+                        record.name,
+                        np.asarray(source.tensor(record)),
+                        order=record.order,
+                        op_type=record.op_type,
+                        role=record.role,
+                        scale=record.scale,
+                        zero_point=record.zero_point,
+                    ),
+                    not_comparable=record.not_comparable,
+                )
+                for record in source.manifest.tensors
+            ]
+            given = writer.add_input("input", raw, layout="NHWC", form=InputForm.RAW)
+            writer.finish(replace(source.manifest, tensors=tuple(tensors), inputs=(given,)))
+    return folder
