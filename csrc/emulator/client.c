@@ -1,6 +1,5 @@
 #include "emulator/client.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +8,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "emulator/place.h"
+
 #define MAGIC 0x31454b52u /* "RKE1" */
-#define PROTOCOL_VERSION 1u
+#define PROTOCOL_VERSION 2u
 #define MAX_DESCRIPTION ((uint64_t)64 << 20)
 
 enum operation { OPERATION_HELLO = 1, OPERATION_OPEN = 2, OPERATION_RUN = 3 };
@@ -85,13 +86,9 @@ static bool socket_path(char *path, size_t size) {
     const char *from_environment = getenv("RKPARITY_EMULATOR_SOCKET");
     if (from_environment != NULL && from_environment[0] != '\0')
         return snprintf(path, size, "%s", from_environment) < (int)size;
-    Dl_info info;
-    if (dladdr((void *)(uintptr_t)&emu_client_connect, &info) == 0 || info.dli_fname == NULL)
-        return false;
     char name[4096];
-    const char *slash = strrchr(info.dli_fname, '/');
-    int folder = slash == NULL ? 0 : (int)(slash - info.dli_fname + 1);
-    snprintf(name, sizeof name, "%.*slibrknnrt.emulator", folder, info.dli_fname);
+    if (!emu_beside_library("librknnrt.emulator", name, sizeof name))
+        return false;
     FILE *file = fopen(name, "r");
     if (file == NULL)
         return false;

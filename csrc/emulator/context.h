@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "emulator/faults.h"
 #include "emulator/layout.h"
 #include "emulator/model.h"
 #include "emulator/version.h"
@@ -40,6 +41,7 @@ typedef struct emu_context {
     emu_chip chip;
     emu_input_state *inputs;
     emu_output_state *outputs;
+    emu_faults faults; /* of the run at work */
     int64_t run_us;
     char *perf_text;
 } emu_context;

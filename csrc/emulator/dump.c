@@ -105,8 +105,12 @@ static void write_file(const emu_context *context, uint32_t node, const emu_tens
         return;
     char header[512];
     size_t header_nbytes = make_header(context, header, sizeof header, tensor, as.descr);
-    bool whole = fwrite(header, 1, header_nbytes, file) == header_nbytes &&
-                 fwrite(values, emu_type_nbytes(type), tensor->n_elems, file) == tensor->n_elems;
+    size_t data_nbytes = tensor->n_elems * emu_type_nbytes(type);
+    size_t room = (size_t)emu_faults_room(&context->faults, node, header_nbytes + data_nbytes);
+    size_t head = room < header_nbytes ? room : header_nbytes;
+    size_t data = room - head < data_nbytes ? room - head : data_nbytes;
+    bool whole = fwrite(header, 1, head, file) == head && fwrite(values, 1, data, file) == data &&
+                 room == header_nbytes + data_nbytes;
     close_dump(context, file, path, whole);
 }
 
@@ -136,13 +140,17 @@ static void write_text(const emu_context *context, uint32_t node, const emu_tens
     }
     emu_layout logical = emu_layout_plain(tensor, EMU_NCHW, 0);
     emu_layout_copy(&logical, values, native, memory, total, nbytes);
-    bool whole = true;
-    for (size_t line = 0; line < total && whole; line += LINE_NBYTES) {
+    size_t room = (size_t)emu_faults_room(&context->faults, node, total);
+    bool whole = room == total;
+    for (size_t line = 0; line + LINE_NBYTES <= room; line += LINE_NBYTES) {
         char text[2 * LINE_NBYTES + 2];
         for (size_t i = 0; i < LINE_NBYTES; i++)
             snprintf(text + 2 * i, 3, "%02x", memory[line + LINE_NBYTES - 1 - i]);
         text[2 * LINE_NBYTES] = '\n';
-        whole = fwrite(text, 1, sizeof text - 1, file) == sizeof text - 1;
+        if (fwrite(text, 1, sizeof text - 1, file) != sizeof text - 1) {
+            whole = false;
+            break;
+        }
     }
     close_dump(context, file, path, whole);
     free(memory);

@@ -21,7 +21,7 @@ static int64_t now_us(void) {
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* The request: flags, then per input its type, flags, length and bytes in logical order. */
+/* The request: flags, then per input its type, flags, length and bytes in logical order, then the fault orders. */
 static int make_request(emu_context *context, bool want_layers, uint8_t **inputs, emu_writer *request) {
     const emu_model *model = context->model;
     emu_write_u32(request, want_layers ? FLAG_WANT_LAYERS : 0);
@@ -40,11 +40,15 @@ static int make_request(emu_context *context, bool want_layers, uint8_t **inputs
         emu_write_u64(request, nbytes);
         emu_write_bytes(request, inputs[i], nbytes);
     }
+    if (!emu_faults_send(context->level, request))
+        return RKABI_ERR_FAIL;
     return request->failed ? RKABI_ERR_MALLOC_FAIL : RKABI_OK;
 }
 
 static bool take_outputs(emu_context *context, emu_answer *answer) {
     const emu_model *model = context->model;
+    context->faults.failing_node = emu_answer_u32(answer);
+    context->faults.full_node = emu_answer_u32(answer);
     if (emu_answer_u32(answer) != model->n_outputs)
         return false;
     for (uint32_t i = 0; i < model->n_outputs; i++) {
@@ -93,6 +97,10 @@ static int walk_nodes(emu_context *context, bool dumping, uint8_t **inputs, emu_
     const emu_model *model = context->model;
     for (uint32_t node = 0; node < model->n_nodes; node++) {
         const emu_node *at = &model->nodes[node];
+        if (node == context->faults.failing_node) {
+            emu_log_fallback_failed(context->level, at->op_type, at->n_outputs > 0 ? model->tensors[at->outputs[0]].name : at->name);
+            return RKABI_ERR_FAIL;
+        }
         if (at->role == EMU_ROLE_INPUT && dumping) {
             const emu_tensor *tensor = &model->tensors[model->inputs[at->io_index].tensor];
             const emu_input_state *input = &context->inputs[at->io_index];

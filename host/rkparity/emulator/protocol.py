@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rkparity.errors import DataError
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAGIC = b"RKE1"
 _HEAD = struct.Struct("<4siQ")
 
@@ -35,6 +35,7 @@ class Status(enum.IntEnum):
 FLAG_WANT_LAYERS = 1
 FLAG_RAW_UINT8 = 1
 NO_VALUE = 0xFFFFFFFF
+NO_NODE = 0xFFFFFFFF
 
 # The library's element types, by NumPy name (csrc/abi/rknn_abi.h).
 TYPE_CODES = {
@@ -93,7 +94,7 @@ def read_head(connection: socket.socket) -> tuple[Operation, int]:
         raise DataError(f"emulator protocol: operation {code} is not known") from None
 
 
-def send_answer(connection: socket.socket, status: Status, parts: Iterable[bytes | memoryview]) -> None:
+def send_answer(connection: socket.socket, status: int, parts: Iterable[bytes | memoryview]) -> None:
     """Sends an answer; Closed when nobody takes it."""
     pieces = list(parts)
     try:
@@ -126,8 +127,17 @@ class PayloadReader:
         return int.from_bytes(self.take(8), "little")
 
 
-def read_run(payload: bytearray) -> tuple[bool, list[GraphValue]]:
-    """A RUN request: whether layers are wanted, and the inputs. DataError when it is damaged."""
+@dataclass(frozen=True)
+class RunRequest:
+    """What a program wants computed; `faults` is the text of its fault orders, mostly empty."""
+
+    want_layers: bool
+    values: tuple[GraphValue, ...]
+    faults: str
+
+
+def read_run(payload: bytearray) -> RunRequest:
+    """A RUN request; DataError when it is damaged."""
     reader = PayloadReader(payload)
     flags = reader.u32()
     values = []
@@ -136,7 +146,11 @@ def read_run(payload: bytearray) -> tuple[bool, list[GraphValue]]:
         if code not in TYPE_NAMES:
             raise DataError(f"emulator protocol: element type {code} is not known")
         values.append(GraphValue(TYPE_NAMES[code], reader.take(nbytes), bool(value_flags & FLAG_RAW_UINT8)))
-    return bool(flags & FLAG_WANT_LAYERS), values
+    try:
+        faults = bytes(reader.take(reader.u32())).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError("emulator protocol: the fault orders are not UTF-8") from error
+    return RunRequest(bool(flags & FLAG_WANT_LAYERS), tuple(values), faults)
 
 
 def u32(value: int) -> bytes:

@@ -16,11 +16,14 @@ from rkparity.errors import RkparityError, UsageError
 from rkparity.model import Model
 
 LIBRARY_NAME = "librknnrt.so"
+MINI_LIBRARY_NAME = "librknnmrt.so"
 LIBRARY_VARIABLE = "RKPARITY_EMULATOR_LIBRARY"
 VERSION_VARIABLE = "RKPARITY_EMULATOR_VERSION"
 # What csrc/emulator/version.c knows.
 VERSIONS = ("1.6.0", "1.5.2", "mini-2.3.2")
 _MINI_CHIPS = ("rv1103", "rv1106")
+# Read by the library; what is set when a board is started holds for all its programs.
+SWITCHES = ("RKPARITY_EMULATOR_FAULTS", "RKPARITY_EMULATOR_CACHE", "RKPARITY_EMULATOR_CRASH")
 _SOCKET_FILE = "librknnrt.emulator"
 
 
@@ -80,8 +83,12 @@ class EmulatedRuntime:
         self.library = self.library_folder / LIBRARY_NAME
         source = runtime_library()
         self.library_folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, self.library)
-        self.library.chmod(0o755)
+        # librknnmrt is a library of its own: programs for RV1103 and RV1106 link that name.
+        for file in (source, source.with_name(MINI_LIBRARY_NAME)):
+            if file == source or file.is_file():
+                target = self.library_folder / (LIBRARY_NAME if file == source else file.name)
+                shutil.copyfile(file, target)
+                target.chmod(0o755)
         self._server = LayerValueServer(models.open)
 
     def __enter__(self) -> EmulatedRuntime:
@@ -110,4 +117,5 @@ class EmulatedRuntime:
             "LD_LIBRARY_PATH": str(self.library_folder),
             "RKPARITY_LIBRKNNRT": str(self.library),
             VERSION_VARIABLE: self._version,
+            **{name: os.environ[name] for name in SWITCHES if os.environ.get(name)},
         }

@@ -8,18 +8,24 @@ import os
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from rkparity.emulator.description import describe, layer_tensors
+from rkparity.emulator.faults import FaultPlan, make_plan, require_alterable
 from rkparity.emulator.protocol import (
     MAX_MODEL_NBYTES,
+    NO_NODE,
     NO_VALUE,
     PROTOCOL_VERSION,
     TYPE_CODES,
     Closed,
     Operation,
+    RunRequest,
     Status,
     read_exactly,
     read_head,
@@ -31,6 +37,9 @@ from rkparity.emulator.protocol import (
 from rkparity.emulator.values import RunValues, ValueSource
 from rkparity.errors import DataError, RkparityError, UsageError
 from rkparity.model import Model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 OpenModel = Callable[[str], "tuple[Model, ValueSource]"]
 # A run's request is little more than its inputs; this stops nonsense before memory is taken for it.
@@ -106,6 +115,14 @@ class LayerValueServer:
                 self._connections.discard(connection)
 
 
+class InjectedFailure(Exception):
+    """A run that was ordered to fail with `code`."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class Conversation:
     """One connection: greeting, one model, any number of runs."""
 
@@ -114,6 +131,8 @@ class Conversation:
         self._open_model = open_model
         self._model: Model | None = None
         self._source: ValueSource | None = None
+        self._faults = ("", FaultPlan())
+        self._held: tuple[NDArray[Any], ...] = ()
 
     def run(self) -> None:
         """Answers requests until the other side hangs up (Closed)."""
@@ -128,8 +147,10 @@ class Conversation:
             payload = read_exactly(self._connection, length)
             try:
                 parts = self._answer(operation, payload)
+            except InjectedFailure as failure:
+                send_answer(self._connection, failure.code, [b"the fault fail-run was ordered"])
             except UsageError as error:
-                self._refuse(Status.MODEL_INVALID, error)
+                self._refuse(Status.MODEL_INVALID if operation is Operation.OPEN else Status.FAIL, error)
             except RkparityError as error:
                 self._refuse(Status.MODEL_INVALID if operation is Operation.OPEN else Status.FAIL, error)
             else:
@@ -163,8 +184,36 @@ class Conversation:
             return [describe(self._model, simulator=self._source.description)]
         if self._model is None or self._source is None:
             raise DataError("emulator protocol: a run before a model was opened")
-        want_layers, values = read_run(payload)
-        return encode_run(self._model, self._source.compute(values, want_layers=want_layers), want_layers=want_layers)
+        return self._run(self._model, self._source, read_run(payload))
+
+    def _run(self, model: Model, source: ValueSource, request: RunRequest) -> list[bytes | memoryview]:
+        if request.faults != self._faults[0]:
+            self._faults = (request.faults, make_plan(request.faults, model))
+        plan = self._faults[1]
+        time.sleep(plan.slow_s)
+        if plan.fail_code:
+            raise InjectedFailure(plan.fail_code)
+        want_layers = request.want_layers
+        if plan.alterations:
+            values = require_alterable(source).compute_altered(
+                request.values, plan.alterations, want_layers=want_layers
+            )
+        else:
+            values = source.compute(request.values, want_layers=want_layers)
+        self._held = self._outputs_kept(values, plan)
+        answer = encode_run(model, replace(values, outputs=self._held), want_layers=want_layers)
+        nodes = (NO_NODE if node is None else node for node in (plan.failing_node, plan.full_node))
+        return [*(u32(node) for node in nodes), *answer]
+
+    def _outputs_kept(self, values: RunValues, plan: FaultPlan) -> tuple[NDArray[Any], ...]:
+        """The outputs; a stuck one, and all when a layer fails, keep what the run before left, at first zeros."""
+        import numpy as np
+
+        before = self._held or tuple(np.zeros_like(array) for array in values.outputs)
+        return tuple(
+            before[index] if index in plan.stuck_outputs or plan.failing_node is not None else array
+            for index, array in enumerate(values.outputs)
+        )
 
 
 def encode_run(model: Model, values: RunValues, *, want_layers: bool) -> list[bytes | memoryview]:

@@ -14,6 +14,7 @@ from rkparity.model import Model, ModelTensor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rkparity.emulator.faults import Alteration
     from rkparity.toolkit.built_model import BuiltModel
     from rkparity.toolkit.worker_client import Worker
 
@@ -44,15 +45,18 @@ class SimulatorSource:
         self._model = model
         self.description = f"the simulator of rknn-toolkit2 {built.toolkit_version}, model {model.path.name}"
 
-    def compute(self, inputs: Sequence[GraphValue], *, want_layers: bool) -> RunValues:
-        """One run of the simulator, from the very values the graph's input holds."""
+    def _shaped(self, inputs: Sequence[GraphValue]) -> list[NDArray[Any]]:
+        """The inputs as the simulator's graph takes them."""
         import numpy as np
 
-        graph = graph_inputs(self._model, inputs)
-        shaped = [
+        return [
             np.ascontiguousarray(value.reshape(item.shape)) if value.size == np.prod(item.shape) else value
-            for value, item in zip(graph, self._built.inputs)
+            for value, item in zip(graph_inputs(self._model, inputs), self._built.inputs)
         ]
+
+    def compute(self, inputs: Sequence[GraphValue], *, want_layers: bool) -> RunValues:
+        """One run of the simulator, from the very values the graph's input holds."""
+        shaped = self._shaped(inputs)
         layers: dict[str, NDArray[Any]] = {}
         if want_layers:
             wanted = {item.tensor.name: item.tensor for item in layer_tensors(self._model)}
@@ -72,6 +76,54 @@ class SimulatorSource:
         return RunValues(
             tuple(output_value(tensor, array) for tensor, array in zip(self._model.output_tensors, outputs)), layers
         )
+
+
+    def compute_altered(
+        self, inputs: Sequence[GraphValue], alterations: Sequence[Alteration], *, want_layers: bool
+    ) -> RunValues:
+        """One run in which the layers behind an altered one are computed from its altered values.
+
+        Each alteration costs one run more, as its layer's values must be known before.
+        """
+        shaped = self._shaped(inputs)
+        altered: dict[str, NDArray[Any]] = {}
+        for alteration in alterations:
+            tensor = alteration.layer.tensor
+            # An int8 output X is the simulator's X_int8, which the layers behind it read; its X is made from that.
+            names = (f"{tensor.name}_int8", *simulator_names(tensor))
+            original = _first(self._replayed(shaped, altered, names), names)
+            if original is None:
+                raise DataError(f"{tensor.name}: the simulator has no value of it to alter")
+            name, array = original
+            altered[name] = alteration.apply(array)
+        dumped = [item.tensor for item in layer_tensors(self._model)] if want_layers else []
+        wanted = (*dumped, *self._model.output_tensors)
+        values = self._replayed(shaped, altered, [name for tensor in wanted for name in simulator_names(tensor)])
+        found = {tensor.name: _first(values, simulator_names(tensor)) for tensor in wanted}
+        outputs = []
+        for tensor in self._model.output_tensors:
+            value = found[tensor.name]
+            if value is None:
+                raise DataError(f"{tensor.name}: the simulator cannot compute this output from altered layers")
+            outputs.append(output_value(tensor, value[1]))
+        pairs = ((tensor, found[tensor.name]) for tensor in dumped)
+        return RunValues(
+            tuple(outputs), {tensor.name: layer_value(tensor, value[1]) for tensor, value in pairs if value is not None}
+        )
+
+    def _replayed(
+        self, shaped: Sequence[NDArray[Any]], altered: Mapping[str, NDArray[Any]], names: Sequence[str]
+    ) -> Mapping[str, NDArray[Any]]:
+        """The simulator's tensors of these names, as far as it has them, when some are altered."""
+        replayed = self._worker.resimulate(self._built.model_id, shaped, altered, names=list(dict.fromkeys(names)))
+        if replayed.misfits:
+            raise DataError(f"{replayed.misfits[0]}: the simulator does not take its altered values")
+        return {**{item.name: item.values for item in replayed.tensors}, **altered}
+
+
+def _first(values: Mapping[str, NDArray[Any]], names: Sequence[str]) -> tuple[str, NDArray[Any]] | None:
+    """The first of these names that has a value, and its value."""
+    return next(((name, values[name]) for name in names if name in values), None)
 
 
 def simulator_names(tensor: ModelTensor) -> tuple[str, ...]:

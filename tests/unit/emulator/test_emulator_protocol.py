@@ -47,16 +47,16 @@ def tensor(**changes: object) -> ModelTensor:
     return ModelTensor(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def request(values: list[tuple[int, int, bytes]], *, layers: bool = False) -> bytearray:
+def request(values: list[tuple[int, int, bytes]], *, layers: bool = False, faults: bytes = b"") -> bytearray:
     parts = [u32(1 if layers else 0), u32(len(values))]
     parts += [u32(code) + u32(flags) + u64(len(data)) + data for code, flags, data in values]
-    return bytearray(b"".join(parts))
+    return bytearray(b"".join([*parts, u32(len(faults)), faults]))
 
 
 def test_run_request() -> None:
-    want_layers, values = read_run(request([(3, 1, b"abc"), (8, 0, b"12345678")], layers=True))
-    assert want_layers
-    assert [(value.dtype, bytes(value.data), value.raw_uint8) for value in values] == [
+    run = read_run(request([(3, 1, b"abc"), (8, 0, b"12345678")], layers=True, faults=b"slow:1s"))
+    assert run.want_layers and run.faults == "slow:1s"
+    assert [(value.dtype, bytes(value.data), value.raw_uint8) for value in run.values] == [
         ("uint8", b"abc", True),
         ("int64", b"12345678", False),
     ]
@@ -65,7 +65,7 @@ def test_run_request() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_as_a_run_are_read_or_refused(data: bytes) -> None:
     try:
-        _, values = read_run(bytearray(data))
+        values = read_run(bytearray(data)).values
     except DataError:
         return
     assert sum(len(value.data) for value in values) <= len(data)
@@ -203,7 +203,7 @@ def no_model(sha256: str) -> object:
 
 
 def test_conversation_refuses_what_it_does_not_know() -> None:
-    assert Speaker(no_model).ask(Operation.HELLO, u32(1)) == (0, b"")
+    assert Speaker(no_model).ask(Operation.HELLO, u32(2)) == (0, b"")
     status, text = Speaker(no_model).ask(Operation.HELLO, u32(99))
     assert status == Status.FAIL and b"the library speaks version 99" in text
     status, text = Speaker(no_model).ask(Operation.OPEN, b"model bytes")
