@@ -40,5 +40,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("diagnose", "rkparity.cli.diagnose", "name the cause of a divergence and what to change"),
     Command("run-app", "rkparity.cli.run_app", "run your own program on a board, with dumps and a trace of its calls"),
     Command("lint", "rkparity.cli.lint", "say what your program does wrong with librknnrt, from the trace of its calls"),
+    Command("init", "rkparity.cli.init", "write rkparity.toml, the one file that `check` needs"),
+    Command("check", "rkparity.cli.check", "walk the whole troubleshooting order and stop where it breaks"),
+    Command("bundle", "rkparity.cli.bundle", "pack model, input, dumps, versions and report for the vendor"),
     Command("emulator", "rkparity.cli.emulator", "start a virtual board: an SSH server with an emulated librknnrt"),
 )

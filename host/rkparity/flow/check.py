@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rkparity import __version__
 from rkparity.errors import ExitCode, RkparityError, UsageError
 from rkparity.flow.registry import ORDER, module_of
 from rkparity.flow.result import Stage, StageResult, StageVerdict
@@ -16,6 +17,7 @@ from rkparity.flow.store import disk_nbytes, key_of
 
 if TYPE_CHECKING:
     from rkparity.flow.context import Context
+    from rkparity.flow.store import Store
     from rkparity.project import Project
 
 SCHEMA = "rkparity.check/1"
@@ -109,6 +111,14 @@ def check(context: Context, *, only: Stage | None = None, resume: bool = False) 
         time.monotonic() - started,
         disk_nbytes(context.store.folder),
         None if context.board is None else context.board.name,
+    )
+
+
+def kept_report(project: Project, store: Store) -> CheckReport:
+    """The report of what is kept, whether or not it is still up to date."""
+    results = [store.result(stage) or _not_run(stage, "not run yet") for stage in ORDER]
+    return CheckReport(
+        project.name, store.folder, tuple(_judged(results)), {"rkparity": __version__}, 0.0, disk_nbytes(store.folder)
     )
 
 

@@ -58,7 +58,7 @@ def run(context: Context) -> StageResult:
         report = _run_on(transport, context.board, deployed, folder / "run")
         lite = run_lite(transport, deployed, context.board.work_dir)
     dumps = report.run
-    outputs = sorted((dumps / "outputs").glob("*.npy"), key=lambda path: path.name)
+    outputs = board_outputs(dumps)
     context.say("connected: the toolkit's own analysis")
     rows = analyse_board(
         context.worker,
@@ -75,6 +75,11 @@ def run(context: Context) -> StageResult:
     )
     assert diagnosis.comparison is not None
     return _result(context, deployed, report, folder, rows, diagnosis.comparison, diagnosis.findings, lite)
+
+
+def board_outputs(run: Path) -> list[Path]:
+    """The outputs the agent kept (`outputs/outputN.npy`), in the model's order."""
+    return sorted((run / "outputs").glob("*.npy"), key=lambda path: (len(path.name), path.name))
 
 
 def suspicious(rows: Sequence[PrintedRow]) -> list[PrintedRow]:
@@ -221,8 +226,7 @@ def _outputs_table(deployed: Deployed, report: RunReport, lite: LiteAnswer) -> t
     """The outputs of the board's C API (and of rknn-toolkit-lite2) against the simulator's."""
     wanted = run_outputs(deployed.simulation.simulator, deployed.built.outputs)
     rows: list[tuple[Any, ...]] = []
-    files = sorted((report.run / "outputs").glob("*.npy"))
-    sides: list[tuple[str, list[NDArray[Any]]]] = [("C API", [open_npy(path) for path in files])]
+    sides: list[tuple[str, list[NDArray[Any]]]] = [("C API", [open_npy(path) for path in board_outputs(report.run)])]
     if lite.outputs:
         sides.append(("rknn-toolkit-lite2", list(lite.outputs)))
     for side, arrays in sides:

@@ -72,7 +72,8 @@ def golden_wrong(first: LayerScore | None, worst: OutputScore, graph: OnnxGraph 
         )
         fix = (
             "replace the MaxPool of kernel 5, stride 1, padding 2 by two MaxPools of kernel 3, stride 1, padding 1 in "
-            "a row (the same function), or feed a larger map; report it to the vendor with the files of `rkparity bundle`"
+            "a row (the same function), or feed a larger map; report it to the vendor with "
+            "`rkparity bundle`"
         )
     return Finding(
         id="toolkit.golden_wrong",
