@@ -13,7 +13,7 @@ from rkparity.compare.pipeline import compare_runs
 from rkparity.compare.source import TensorSource
 from rkparity.compare.thresholds import Thresholds
 from rkparity.compare.verdict import Verdict
-from rkparity.diagnose.explain_inputs import input_findings
+from rkparity.diagnose.explain_inputs import input_findings, not_taken
 from rkparity.diagnose.explain_outputs import output_findings
 from rkparity.diagnose.findings import Finding, Severity, Stage, diagnosis_json
 from rkparity.diagnose.layers.checks import check_layers
@@ -116,7 +116,7 @@ def diagnose_comparison(comparison: Comparison, dumps: Path, reference: TensorSo
     """The findings about a comparison that has been made already; `dumps` and `reference` are what it compared."""
     found = open_dumps(dumps)
     notes: list[str] = []
-    findings = [*version_findings(comparison), *_logs(dumps)]
+    findings = [*version_findings(comparison), *_logs(dumps), *not_taken(found, material.model, material.traces)]
     findings += input_findings(
         comparison,
         found,

@@ -59,6 +59,57 @@ def input_findings(
         yield from found or [_unexplained(proof)]
 
 
+def not_taken(dumps: DumpSet, model: Model | None, traces: Sequence[Trace]) -> Iterable[Finding]:
+    """Inputs that the application gave last, by its trace, and that the runtime does not hold, by its dump.
+
+    For uint8 pictures, which the dump holds as given, NCHW (evidence 160_gen_u8_nhwc_pt0).
+    """
+    import numpy as np
+
+    for entry in dumps.entries:
+        if not entry.name.is_input or entry.name.suffix.value != "uint8":
+            continue
+        shape = _nhwc(model, entry.name.tensor)
+        if shape is None:
+            continue
+        kept = [
+            (given, open_npy(path).reshape(-1).view("|u1"))
+            for given, path in _inputs_of(traces, model, entry.name.tensor)
+            if given.type == "UINT8" and not given.pass_through
+        ]
+        held = open_npy(dumps.path(entry)).transpose(0, 2, 3, 1).reshape(-1)
+        same = [
+            bytes_given.size >= held.size and np.array_equal(bytes_given[: held.size], held) for _, bytes_given in kept
+        ]
+        if not kept or (same[-1] and kept[-1][1].size == held.size):
+            continue
+        given = kept[-1][0]
+        earlier = next((place for place, equal in enumerate(same[:-1]) if equal), None)
+        size = f" It declared {given.size} bytes, the input has {held.size}." if given.size != held.size else ""
+        holds = f"what was given in call {earlier + 1} of {len(kept)}" if earlier is not None else "something else"
+        yield Finding(
+            "input.not_taken",
+            Stage.INPUT,
+            Severity.ERROR,
+            0.97 if earlier is not None else 0.8,
+            f"input {entry.name.tensor}: the runtime did not take what the application gave last",
+            f"The InputOperator dump holds {holds}, not the last buffer.{size} rknn_inputs_set returns 0 and copies "
+            "nothing for a buffer that is too large or of an unsupported layout.",
+            (
+                Evidence(
+                    "trace",
+                    f"{len(kept)} calls of rknn_inputs_set",
+                    {"declared": float(given.size), "needed": float(held.size)},
+                    entry.file,
+                ),
+            ),
+            "Give exactly elements * bytes of the declared type, and look for E lines in the runtime's log.",
+            "inputs[0].size = W * H * C;\ninputs[0].fmt = RKNN_TENSOR_NHWC;",
+            "RKNN manual 7.2.2 (inputs)",
+            subject=entry.name.tensor,
+        )
+
+
 def _explain(
     proof: InputProof,
     pair: LayerPair,

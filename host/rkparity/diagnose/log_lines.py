@@ -55,7 +55,7 @@ _LINES = (
     ),
     _known(
         r"param input size\(\d+\) < model input size\(\d+\)",
-        "log.input-size",
+        "log.input_size",
         Stage.INPUT,
         "an input is smaller than its declared type needs",
         "size is less than elements times bytes of the declared type; a type left 0 is FLOAT32, four times the size of "
@@ -66,7 +66,7 @@ _LINES = (
     ),
     _known(
         r"current input size\(\d+\) > need input size\(\d+\)",
-        "log.input-size",
+        "log.input_size",
         Stage.INPUT,
         "an input is larger than the model's",
         "With pass_through 0 nothing is copied then, and rknn_inputs_set returns 0.",
@@ -75,7 +75,7 @@ _LINES = (
     ),
     _known(
         r"not support NC1HWC2 layout|Normalize does not support for this data type",
-        "log.input-type",
+        "log.input_type",
         Stage.INPUT,
         "the input's type or layout is not supported",
         "Nothing was set, and rknn_inputs_set returned 0.",
@@ -84,7 +84,7 @@ _LINES = (
     ),
     _known(
         r"output\[\d+\] buf size error",
-        "log.output-size",
+        "log.output_size",
         Stage.OUTPUT,
         "a preallocated output is too small",
         "The buffer is left as it is and rknn_outputs_get returns 0.",
@@ -94,7 +94,7 @@ _LINES = (
     ),
     _known(
         r"memory size must be",
-        "log.output-size",
+        "log.output_size",
         Stage.OUTPUT,
         "a bound memory has the wrong size",
         "The memory is not as large as the attributes it is bound with ask for.",
@@ -104,7 +104,7 @@ _LINES = (
     ),
     _known(
         r"param output index\(\d+\) is out of range",
-        "log.output-count",
+        "log.output_count",
         Stage.OUTPUT,
         "outputs that do not exist are asked for",
         "n_outputs is more than the model has, or outputs[] was not cleared.",
@@ -114,7 +114,7 @@ _LINES = (
     ),
     _known(
         r"[Uu]nsupport output",
-        "log.output-layout",
+        "log.output_layout",
         Stage.OUTPUT,
         "the output layout asked for is not supported",
         "This runtime cannot give the output in this layout or type.",
@@ -144,7 +144,7 @@ _LINES = (
     ),
     _known(
         r"width stride should be 16 aligned",
-        "log.rga-stride",
+        "log.rga_stride",
         Stage.INPUT,
         "RGA needs rows of 16 pixels",
         "RGA refused or misread a picture whose rows are not a multiple of 16 pixels.",

@@ -197,11 +197,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require(shutil.which("cc"), "no C compiler")
     target = tmp_path_factory.mktemp("library") / "librknnrt.so"
     sources = [str(path) for path in sorted((ROOT / "csrc" / "emulator").glob("*.c"))]
-    _compile(["-shared", "-fPIC", "-Wl,-soname,librknnrt.so", *sources, "-o", str(target), "-lm", "-ldl", "-lpthread"])
+    compile_c(["-shared", "-fPIC", "-Wl,-soname,librknnrt.so", *sources, "-o", str(target), "-lm", "-ldl", "-lpthread"])
     return target
 
 
-def _compile(arguments: list[str]) -> None:
+def compile_c(arguments: list[str]) -> None:
+    """Runs the C compiler with the sources' include folder."""
     command = ["cc", "-O1", "-std=gnu11", "-D_GNU_SOURCE", f"-I{ROOT / 'csrc'}", *arguments]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
@@ -219,7 +220,7 @@ def program(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
         if name not in made:
             made[name] = tmp_path_factory.mktemp("program") / name
             source = Path(__file__).parent / "programs" / f"{name}.c"
-            _compile(
+            compile_c(
                 ["-Wall", "-Wextra", "-Werror", str(source), "-o", str(made[name]), f"-L{library.parent}", "-lrknnrt"]
             )
         return made[name]

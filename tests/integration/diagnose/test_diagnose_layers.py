@@ -95,7 +95,7 @@ def test_a_dump_that_is_wrong_alone_is_not_blamed_on_the_operator(make_board: Bo
     path = next(path for path in dumps.glob("*.npy") if name.translate(str.maketrans("/:.;", "____")) in path.name)
     np.save(path, np.zeros_like(np.load(path)))
     diagnosis = look(board, dumps)
-    assert list(layers(diagnosis)) == ["layer.dump-only"]
+    assert list(layers(diagnosis)) == ["layer.dump_only"]
     assert diagnosis.findings[0].subject == name
 
 
@@ -105,7 +105,7 @@ def test_an_output_operator_that_converts_wrong(make_board: BoardMaker) -> None:
     path = next(dumps.glob("*OutputOperator_c_*"))
     np.save(path, np.load(path)[:, ::-1].copy())
     found = layers(look(board, dumps))
-    assert list(found) == ["layer.output-operator"]
+    assert list(found) == ["layer.output_operator"]
 
 
 def test_small_differences_everywhere_accumulate(make_board: BoardMaker) -> None:
@@ -199,7 +199,7 @@ def built(worker: Worker, python: Path, name: str, folder: Path, *, quantized: b
 def test_float16_overflow(worker: Worker, toolkit_python: Path, tmp_path: Path) -> None:
     board = built(worker, toolkit_python, "overflow", tmp_path / "m", quantized=False)
     diagnosis = look(board, board.dumps("board"))
-    (finding,) = [item for item in diagnosis.findings if item.id == "layer.float16-overflow"]
+    (finding,) = [item for item in diagnosis.findings if item.id == "layer.float16_overflow"]
     assert finding.subject in ("big", "rbig")
     assert finding.evidence[0].numbers["golden_largest"] > 65504
     assert int(diagnosis.exit_code) == 1
@@ -208,7 +208,7 @@ def test_float16_overflow(worker: Worker, toolkit_python: Path, tmp_path: Path) 
 def test_float16_underflow(worker: Worker, toolkit_python: Path, tmp_path: Path) -> None:
     board = built(worker, toolkit_python, "underflow", tmp_path / "m", quantized=False)
     diagnosis = look(board, board.dumps("board"))
-    (finding,) = [item for item in diagnosis.findings if item.id == "layer.float16-underflow"]
+    (finding,) = [item for item in diagnosis.findings if item.id == "layer.float16_underflow"]
     assert finding.subject in ("small", "rsmall")
     assert finding.evidence[0].numbers["golden_largest"] < 2.0**-14
 
@@ -216,7 +216,7 @@ def test_float16_underflow(worker: Worker, toolkit_python: Path, tmp_path: Path)
 def test_one_scale_for_boxes_and_scores(worker: Worker, toolkit_python: Path, tmp_path: Path) -> None:
     board = built(worker, toolkit_python, "boxes", tmp_path / "m", quantized=True)
     diagnosis = look(board, board.dumps("board"))
-    (finding,) = [item for item in diagnosis.findings if item.id == "quantization.shared-range"]
+    (finding,) = [item for item in diagnosis.findings if item.id == "quantization.shared_range"]
     assert "Channels 4 to 9 (6 of 10)" in finding.cause
     assert int(diagnosis.exit_code) == 1
 
@@ -225,7 +225,7 @@ def test_an_outlying_channel(worker: Worker, toolkit_python: Path, tmp_path: Pat
     board = built(worker, toolkit_python, "outlier", tmp_path / "m", quantized=True)
     diagnosis = look(board, board.dumps("board"))
     found = {item.id: item for item in diagnosis.findings}
-    assert "channel 0 takes the range" in found["quantization.channel-outlier"].title, found
+    assert "channel 0 takes the range" in found["quantization.channel_outlier"].title, found
 
 
 def test_a_range_calibrated_with_the_wrong_pictures(worker: Worker, toolkit_python: Path, tmp_path: Path) -> None:

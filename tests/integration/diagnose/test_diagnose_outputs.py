@@ -53,22 +53,22 @@ def test_programs_that_do_it_right(run: Run, case: str, mode: str) -> None:
 
 
 MISTAKES = [
-    ("raw_as_float", "output.want-float.raw-as-float"),
-    ("float_as_int8", "output.want-float.float-as-raw"),
+    ("raw_as_float", "output.want_float.raw_as_float"),
+    ("float_as_int8", "output.want_float.float_as_raw"),
     ("not_dequantized", "output.quantization.missing"),
-    ("no_zero_point", "output.quantization.zero-point-missing"),
-    ("no_scale", "output.quantization.scale-missing"),
-    ("zero_point_added", "output.quantization.zero-point-sign"),
+    ("no_zero_point", "output.quantization.zero_point_missing"),
+    ("no_scale", "output.quantization.scale_missing"),
+    ("zero_point_added", "output.quantization.zero_point_sign"),
     ("twice", "output.quantization.twice"),
     ("unsigned", "output.quantization.signedness"),
-    ("uint8", "output.quantization.offset-128"),
+    ("uint8", "output.quantization.offset_128"),
     ("prealloc_small", "output.untouched"),
-    ("first_half", "output.partly-filled"),
-    ("transposed", "output.layout.nchw-as-nhwc"),
+    ("first_half", "output.partly_filled"),
+    ("transposed", "output.layout.nchw_as_nhwc"),
     ("native", "output.layout.nc1hwc2"),
     ("nhwc", "output.layout.nhwc"),
     ("cache", "output.cache"),
-    ("transposed_no_scale", "output.layout.nchw-as-nhwc+output.quantization.scale-missing"),
+    ("transposed_no_scale", "output.layout.nchw_as_nhwc+output.quantization.scale_missing"),
 ]
 
 
@@ -88,7 +88,7 @@ def test_a_mistake_gets_its_name(run: Run, case: str, mode: str, expected: str) 
 def test_parameters_of_another_output(run: Run, mode: str) -> None:
     diagnosis = run(SPLIT, mode)
     found = {finding.subject: finding for finding in diagnosis.findings if finding.id.startswith("output.")}
-    assert {finding.id for finding in found.values()} == {"output.quantization.other-output"}
+    assert {finding.id for finding in found.values()} == {"output.quantization.other_output"}
     assert set(found) == {"r0", "r1", "c"}
     assert "'r1'" in found["r0"].cause
 

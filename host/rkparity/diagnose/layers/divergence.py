@@ -89,7 +89,7 @@ def _finding(facts: LayersFacts, layer: LayerFacts) -> Finding:
     if pair.role is PairRole.OUTPUT:
         return replace(
             finding,
-            id="layer.output-operator",
+            id="layer.output_operator",
             title=f"the runtime's output conversion of {pair.tensor} is wrong",
             cause=f"The layer behind output {pair.tensor} agrees with the simulator, the OutputOperator's dump does "
             "not: "
@@ -105,7 +105,7 @@ def _finding(facts: LayersFacts, layer: LayerFacts) -> Finding:
         )
         return replace(
             finding,
-            id="layer.dump-only",
+            id="layer.dump_only",
             severity=Severity.WARNING,
             evidence=tuple(evidence),
             title=f"only the dump of {pair.tensor} is wrong",

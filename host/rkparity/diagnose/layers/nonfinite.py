@@ -76,7 +76,7 @@ def _ranges(facts: LayersFacts) -> Iterable[_Range]:
 def _overflow(item: _Range, origin: LayerFacts | None) -> Finding:
     seen = f"; on the board NaN or Inf first appear in {origin.pair.dump}" if origin is not None else ""
     return Finding(
-        "layer.float16-overflow",
+        "layer.float16_overflow",
         Stage.LAYER,
         Severity.ERROR,
         0.95,
@@ -121,7 +121,7 @@ def _origin(facts: LayersFacts, origin: LayerFacts) -> Finding:
     else:
         cause += "; the simulator is finite there and far from FP16's end: the operator goes wrong on the NPU."
     return Finding(
-        "layer.nonfinite" if not near else "layer.float16-near-overflow",
+        "layer.nonfinite" if not near else "layer.float16_near_overflow",
         Stage.LAYER,
         Severity.ERROR,
         0.8,
@@ -138,7 +138,7 @@ def _origin(facts: LayersFacts, origin: LayerFacts) -> Finding:
 
 def _underflow(item: _Range) -> Finding:
     return Finding(
-        "layer.float16-underflow",
+        "layer.float16_underflow",
         Stage.LAYER,
         Severity.WARNING,
         0.85,

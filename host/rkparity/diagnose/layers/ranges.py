@@ -186,7 +186,7 @@ def _shared(layer: LayerFacts, scale: float, spread: NDArray[Any], lost: NDArray
     indices = np.flatnonzero(lost)
     widest = int(spread.argmax())
     return Finding(
-        "quantization.shared-range",
+        "quantization.shared_range",
         Stage.LAYER,
         Severity.ERROR,
         0.9,
@@ -214,7 +214,7 @@ def _outlier(layer: LayerFacts, scale: float, spread: NDArray[Any], usual: float
     widest = int(spread.argmax())
     assert layer.noise is not None
     return Finding(
-        "quantization.channel-outlier",
+        "quantization.channel_outlier",
         Stage.LAYER,
         Severity.WARNING,
         0.8,

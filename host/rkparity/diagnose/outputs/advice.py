@@ -63,7 +63,7 @@ def _order(order_id: str, expected: ExpectedOutput) -> Advice:
         )
     if order_id == "nchw-as-nhwc":
         return Advice(
-            "output.layout.nchw-as-nhwc",
+            "output.layout.nchw_as_nhwc",
             "an NCHW output is converted as if it were NHWC",
             "rknn_outputs_get gives NCHW; the application transposes it once more.",
             "Leave the transposition out.",
@@ -87,7 +87,7 @@ def _order(order_id: str, expected: ExpectedOutput) -> Advice:
         )
     if order_id.startswith("nchw-as-nc1hwc2"):
         return Advice(
-            "output.layout.nchw-as-nc1hwc2",
+            "output.layout.nchw_as_nc1hwc2",
             "an NCHW output is converted as if it were NC1HWC2",
             "The buffer is NCHW already; the application converts it from the native layout.",
             "Convert only what was queried with RKNN_QUERY_NATIVE_OUTPUT_ATTR and bound with those attributes.",
@@ -106,7 +106,7 @@ def _order(order_id: str, expected: ExpectedOutput) -> Advice:
             "RKNN manual, w_stride; airockchip/rknn-toolkit2#5",
         )
     return Advice(
-        "output.layout.hw-swapped",
+        "output.layout.hw_swapped",
         "height and width are exchanged",
         f"The application reads {shape} with height and width exchanged.",
         "dims of an NCHW output are {N, C, H, W}: index as (c * H + y) * W + x.",
@@ -121,7 +121,7 @@ def _value(value_id: str, expected: ExpectedOutput, detail: str) -> Advice:
     if value_id.startswith(("parameters-of-", "scale-of-", "zero-point-of-")):
         what = {"p": "scale and zero point", "s": "scale", "z": "zero point"}[value_id[0]]
         return Advice(
-            "output.quantization.other-output",
+            "output.quantization.other_output",
             f"dequantised with the {what} of another output",
             f"Output {expected.index} ({expected.name}) is dequantised with the {what} of {detail!r}; its own are "
             f"scale {expected.scale:.8g}, zero point {expected.zero_point}.",
@@ -157,7 +157,7 @@ def _reinterpreted(value_id: str, expected: ExpectedOutput) -> Advice:
         else "outputs[i].want_float = 1;   /* before rknn_outputs_get: buf then holds float32 */"
     )
     return Advice(
-        f"output.want-float.{'float-as-raw' if floats else 'raw-as-float'}",
+        f"output.want_float.{'float_as_raw' if floats else 'raw_as_float'}",
         f"the buffer holds {written} and is read as {read}",
         f"rknn_outputs_get wrote {written} values; the application reads them as {read}.",
         fix,
@@ -184,19 +184,19 @@ _VALUES: dict[str, Callable[[ExpectedOutput], Advice]] = {
         _MANUAL_WANT_FLOAT,
     ),
     "zero-point-missing": _fixed(
-        "output.quantization.zero-point-missing",
+        "output.quantization.zero_point_missing",
         "the zero point is not subtracted",
         "The application multiplies by the scale only.",
         "Subtract the zero point before multiplying.",
     ),
     "scale-missing": _fixed(
-        "output.quantization.scale-missing",
+        "output.quantization.scale_missing",
         "the scale is not applied",
         "The application subtracts the zero point only.",
         "Multiply by the scale after subtracting the zero point.",
     ),
     "zero-point-added": _fixed(
-        "output.quantization.zero-point-sign",
+        "output.quantization.zero_point_sign",
         "the zero point is added instead of subtracted",
         "The application computes (q + zp) * scale.",
         "Compute (q - zp) * scale.",
@@ -223,13 +223,13 @@ _VALUES: dict[str, Callable[[ExpectedOutput], Advice]] = {
         "rockchip-linux/rknn-toolkit#219",
     ),
     "offset-128": _fixed(
-        "output.quantization.offset-128",
+        "output.quantization.offset_128",
         "the values are q + 128",
         "An INT8 output asked for as UINT8 is q + 128.",
         "Ask for INT8, or use zp + 128 with UINT8.",
     ),
     "offset-128-dequantized": _fixed(
-        "output.quantization.offset-128",
+        "output.quantization.offset_128",
         "UINT8 values are dequantised with the INT8 zero point",
         "An INT8 output asked for as UINT8 is q + 128, and its zero point moves by 128 as well.",
         "Use zp + 128 with UINT8, or ask for INT8.",

@@ -56,7 +56,7 @@ def _named(explanation: OutputExplanation, best: Reading, advice: list[Advice]) 
 
 def _identity(explanation: OutputExplanation, reading: Reading) -> str:
     advice = advice_for(reading.value_id, reading.order_id, explanation.expected, reading.other, reading.detail)
-    return identities(advice) or "output.partly-right"
+    return identities(advice) or "output.partly_right"
 
 
 def _confidence(best: Reading, ties: int) -> float:
@@ -88,7 +88,7 @@ def _partly(explanation: OutputExplanation, best: Reading) -> Advice:
     tail = {"zero": "zero", "constant": "one constant", "values": "other values"}.get(best.tail, "other values")
     itemsize = explanation.observed.values.dtype.itemsize
     return Advice(
-        "output.partly-filled",
+        "output.partly_filled",
         f"only the first {count} of {total} elements were written",
         f"From element {count} on ({count * itemsize} bytes) the buffer holds {tail}: it was never written there. A "
         "preallocated buffer whose size is too small is left as it is, and rknn_outputs_get still returns 0.",

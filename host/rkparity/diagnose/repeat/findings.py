@@ -36,7 +36,7 @@ def repeat_findings(repetition: Repetition) -> Iterable[Finding]:
 def _different_inputs(repetition: Repetition) -> Iterable[Finding]:
     if repetition.same_held:
         yield Finding(
-            "repeat.stale-input",
+            "repeat.stale_input",
             Stage.REPEAT,
             Severity.ERROR,
             0.95,
@@ -54,7 +54,7 @@ def _different_inputs(repetition: Repetition) -> Iterable[Finding]:
         )
     elif repetition.same_outputs:
         yield Finding(
-            "repeat.stale-output",
+            "repeat.stale_output",
             Stage.REPEAT,
             Severity.ERROR,
             0.9,
@@ -94,7 +94,7 @@ def _differing(repetition: Repetition, first: Difference) -> Finding:
         if not known:
             return _unknown_inputs(first, evidence)
         return Finding(
-            "repeat.input-changes",
+            "repeat.input_changes",
             Stage.REPEAT,
             Severity.ERROR,
             0.95,
@@ -114,7 +114,7 @@ def _differing(repetition: Repetition, first: Difference) -> Finding:
             subject=first.file,
         )
     return Finding(
-        "repeat.layer-changes",
+        "repeat.layer_changes",
         Stage.REPEAT,
         Severity.ERROR,
         0.95,
@@ -134,7 +134,7 @@ def _differing(repetition: Repetition, first: Difference) -> Finding:
 
 def _unknown_inputs(first: Difference, evidence: list[Evidence]) -> Finding:
     return Finding(
-        "repeat.inputs-differ",
+        "repeat.inputs_differ",
         Stage.REPEAT,
         Severity.WARNING,
         0.5,
