@@ -1,6 +1,7 @@
 """Packs what the last `rkparity check` left for the vendor: model, sample, dumps, versions, error_analysis.txt, report.
 
-The bundle holds no keys and no passwords, but it does hold your model and the paths of its build record. docs/check.md lists its content.
+The bundle holds no keys and no passwords, but it does hold your model and the paths of its build record. docs/check.md
+lists its content.
 """
 
 from __future__ import annotations
