@@ -8,18 +8,24 @@
 #include "emulator/memory.h"
 #include "emulator/output.h"
 
-EMU_EXPORT rkabi_tensor_mem *rknn_create_mem(rkabi_context ctx, uint32_t size) {
+/* rknn_create_mem2's flag for memory that the CPU's cache leaves alone (RKNN manual 4.3.14). */
+#define FLAG_NON_CACHEABLE 2u
+
+static rkabi_tensor_mem *create(rkabi_context ctx, uint32_t size, bool cacheable) {
     emu_context *context = emu_context_acquire(ctx);
     if (context == NULL)
         return NULL;
-    rkabi_tensor_mem *mem = emu_memory_create(size);
+    rkabi_tensor_mem *mem = emu_memory_create(size, cacheable);
     emu_context_release(context);
     return mem;
 }
 
+EMU_EXPORT rkabi_tensor_mem *rknn_create_mem(rkabi_context ctx, uint32_t size) {
+    return create(ctx, size, true);
+}
+
 EMU_EXPORT rkabi_tensor_mem *rknn_create_mem2(rkabi_context ctx, uint64_t size, uint64_t flags) {
-    (void)flags;
-    return size <= UINT32_MAX ? rknn_create_mem(ctx, (uint32_t)size) : NULL;
+    return size <= UINT32_MAX ? create(ctx, (uint32_t)size, (flags & FLAG_NON_CACHEABLE) == 0) : NULL;
 }
 
 EMU_EXPORT rkabi_tensor_mem *rknn_create_mem_from_fd(rkabi_context ctx, int32_t fd, void *virt_addr, uint32_t size,
@@ -85,11 +91,14 @@ EMU_EXPORT int rknn_destroy_mem(rkabi_context ctx, rkabi_tensor_mem *mem) {
     return RKABI_OK;
 }
 
-/* CPU and emulated NPU see the same memory, so there is nothing to do. */
+/* Without RKPARITY_EMULATOR_CACHE CPU and emulated NPU see the same memory, and there is nothing to do. */
 EMU_EXPORT int rknn_mem_sync(rkabi_context ctx, rkabi_tensor_mem *mem, rkabi_sync mode) {
     emu_context *context = emu_context_acquire(ctx);
     if (context == NULL)
         return RKABI_ERR_CTX_INVALID;
+    bool valid = mem != NULL && mode >= RKABI_SYNC_TO_DEVICE && mode <= RKABI_SYNC_BOTH;
+    if (valid)
+        emu_memory_sync(mem, mode);
     emu_context_release(context);
-    return mem == NULL || mode < RKABI_SYNC_TO_DEVICE || mode > RKABI_SYNC_BOTH ? RKABI_ERR_PARAM_INVALID : RKABI_OK;
+    return valid ? RKABI_OK : RKABI_ERR_PARAM_INVALID;
 }

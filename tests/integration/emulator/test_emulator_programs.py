@@ -51,10 +51,14 @@ def model(models: Path) -> str:
     return str(models / "b25_c3w30" / "b25_c3w30_int8_rk3588.rknn")
 
 
-def test_c_program(library_path: Path, counting_models: Any, served: Any, model: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cache", ["0", "1"])
+def test_c_program(
+    cache: str, library_path: Path, counting_models: Any, served: Any, model: str, tmp_path: Path
+) -> None:
+    """It synchronises its memories, so that it works with a cache as well."""
     program = compile_program(PROGRAMS / "general_api.c", tmp_path / "app", library_path, "cc", ["-Wall", "-Werror"])
     with served(counting_models.open):
-        done = start([str(program), model, "3"], library_path)
+        done = start([str(program), model, "3"], library_path, {"RKPARITY_EMULATOR_CACHE": cache})
     assert (done.returncode, done.stdout) == (0, EXPECTED), done.stderr
 
 
