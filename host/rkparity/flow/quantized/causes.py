@@ -25,6 +25,7 @@ LEAST_VALUES = 256
 """A histogram of fewer real values says nothing."""
 WIDE_RATIO = 4.0
 DATASET_RATIO = 0.5
+DATA_RATIO = 0.05
 LAYER_SHARE = 0.2
 LAST_SHARE = 0.3
 
@@ -111,14 +112,21 @@ def dataset_findings(
     lines: int,
     trials: Sequence[Trial],
     base: OutputError,
+    *,
+    unscaled_inputs: Sequence[str] = (),
+    channels_explain: bool = False,
 ) -> list[Finding]:
-    """What is wrong with the calibration set: number of samples, form, likeness to the real inputs."""
+    """What is wrong with the calibration set: number of samples, form, likeness to the real inputs.
+
+    `unscaled_inputs`: calibrated with arrays that look normalised already. `channels_explain`: swapping channels mends
+    it, so unlike ranges are no finding of their own.
+    """
     alone = next((trial for trial in trials if trial.candidate.kind == "dataset"), None)
     alone_helps = alone is not None and alone.ratio(base) <= DATASET_RATIO
     found: list[Finding] = []
     entries = {item.name: item for item in coverage}
     given = [entries[name] for name in inputs if name in entries]
-    unscaled = [item for item in given if _narrow(item)]
+    unscaled = [item for item in given if item.name in unscaled_inputs]
     wide = [item for item in given if _wide(item)]
     counted = [item for item in coverage if item.size >= LEAST_VALUES]
     unlike = [item for item in counted if item.outside > OUTSIDE_LIMIT or item.overlap < OVERLAP_LIMIT]
@@ -142,7 +150,7 @@ def dataset_findings(
                 subject=worst.name,
             )
         )
-    elif unlike and (alone_helps or any(item.outside > OUTSIDE_LIMIT for item in given)):
+    elif unlike and not channels_explain and (alone_helps or any(item.outside > OUTSIDE_LIMIT for item in given)):
         found.append(
             Finding(
                 "quantized.dataset.unlike",
@@ -181,7 +189,7 @@ def layer_findings(
     operators: Sequence[Operator], contributions: Sequence[Contribution], outputs: Sequence[str]
 ) -> list[Finding]:
     """Layers that make much of the output's error by themselves, and the last operator where it is one of them."""
-    total = sum(item.weights + item.storage for item in contributions if not operators[item.index].fused)
+    total = sum(item.weights + item.storage for item in contributions)
     if not total:
         return []
     found: list[Finding] = []
@@ -267,15 +275,16 @@ def wrong_finding(base: OutputError) -> list[Finding]:
     ]
 
 
-def qat_advice(reached: OutputError, cosine: float) -> Finding:
-    """The last advice: quantisation-aware training."""
+def qat_advice(reached: OutputError, cosine: float, layers: int = 0) -> Finding:
+    """The last advice: quantisation-aware training. `layers`: float tensors the best hybrid needs."""
     return Finding(
         "quantized.qat",
         FindingStage.LAYER,
         Severity.INFO,
         0.5,
-        f"settings and hybrid quantisation reach cosine {reached.cosine:.4f}, {cosine} is asked for",
-        "what is left is lost by quantisation itself",
+        f"settings and hybrid quantisation reach cosine {reached.cosine:.4f} with {layers} tensors in float16, "
+        f"{cosine} is asked for",
+        "what is left is lost by quantisation itself: no small part of the model makes it",
         (),
         "train with quantisation (QAT), export the model with its quantisation parameters and build it with "
         "do_quantization=False; or accept the accuracy after checking it on the data set",
@@ -298,6 +307,15 @@ def qat_model(count: int) -> Finding:
         "rknn.build(do_quantization=False)",
         MANUAL,
     )
+
+
+def data_first(findings: Sequence[Finding], trials: Sequence[Trial], base: OutputError, limit: float) -> bool:
+    """Whether the calibration data are the cause: with good data the limit is met, so layers are not to be touched."""
+    named = any(item.severity is Severity.ERROR and item.id.startswith("quantized.dataset") for item in findings)
+    alone = next((trial for trial in trials if trial.candidate.kind == "dataset"), None)
+    if not named or alone is None or alone.error is None:
+        return False
+    return alone.error.cosine >= limit or alone.ratio(base) <= DATA_RATIO
 
 
 def stated_order(stated: str, swapped: bool, pictures: bool) -> list[Finding]:
@@ -346,10 +364,6 @@ def _covered(item: TensorCoverage) -> Evidence:
 
 def _span(bounds: tuple[float, float]) -> float:
     return max(bounds[1] - bounds[0], 1e-12)
-
-
-def _narrow(item: TensorCoverage) -> bool:
-    return _span(item.calibration_range) * WIDE_RATIO < _span(item.real_range) and item.outside > 0.2
 
 
 def _wide(item: TensorCoverage) -> bool:

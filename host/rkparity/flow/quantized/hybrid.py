@@ -52,6 +52,11 @@ class Hybrid:
     proposal_note: str
     files: HybridFiles | None
 
+    @property
+    def is_most_of_it(self) -> bool:
+        """Whether our build keeps more than half of the tensors in float16: then it is hardly a quantised model."""
+        return self.ours is not None and self.files is not None and 2 * len(self.ours.layers) > len(self.files.tensors)
+
     def meets(self, cosine: float) -> bool:
         """Whether our build reaches the limit at every output."""
         return self.ours is not None and self.ours.error.cosine >= cosine

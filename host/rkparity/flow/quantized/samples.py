@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rkparity.project import Project
 
 MAX_CALIBRATION_SAMPLES = 20
+UNSCALED_LIMIT = 8.0
+"""Normalised values hardly leave +-8; pixels do."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,26 @@ def calibration_lines(dataset: Path) -> list[tuple[Path, ...]]:
 def has_pictures(dataset: Path) -> bool:
     """Whether calibration uses image files, the only ones quant_img_RGB2BGR acts on (evidence toolkit)."""
     return any(path.suffix.lower() in PICTURE_SUFFIXES for line in calibration_lines(dataset) for path in line)
+
+
+def unscaled_inputs(built: BuiltModel, calibration: Sequence[Sample], real: Sequence[Sample]) -> list[str]:
+    """Inputs with a std whose calibration arrays stay within a few units although the real ones do not.
+
+    That is what arrays look like which were normalised before they were saved.
+    """
+    import numpy as np
+
+    found = []
+    for index, item in enumerate(built.inputs):
+        if not item.std or max(item.std) < UNSCALED_LIMIT:
+            continue
+        sizes = [
+            max((float(np.abs(open_npy(sample.feeds[index])).max()) for sample in group), default=0.0)
+            for group in (calibration, real)
+        ]
+        if 0 < sizes[0] <= UNSCALED_LIMIT and sizes[1] > 4 * UNSCALED_LIMIT:
+            found.append(item.name)
+    return found
 
 
 def normalise(item: GraphInput, raw: NDArray[Any]) -> NDArray[Any]:

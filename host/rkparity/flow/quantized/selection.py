@@ -104,7 +104,7 @@ def select(
         if budget.left <= 0:
             stopped = "the time budget ended"
             break
-        step, measured = _best_step(mixed, graph, bundles, current)
+        step, measured = _best_step(mixed, graph, bundles, current, cosine)
         curve.extend(measured)
         if step is None:
             stopped = "no further operator removes error"
@@ -146,7 +146,11 @@ def _bundles(graph: Graph, by_index: dict[int, Contribution]) -> list[tuple[froz
 
 
 def _best_step(
-    mixed: MixedModel, graph: Graph, bundles: Sequence[tuple[frozenset[int], float]], current: Point
+    mixed: MixedModel,
+    graph: Graph,
+    bundles: Sequence[tuple[frozenset[int], float]],
+    current: Point,
+    cosine: float,
 ) -> tuple[Point | None, list[Point]]:
     """The best of the most promising bundles by error removed per cost, and all that was measured."""
     have = frozenset(current.floats)
@@ -167,6 +171,9 @@ def _best_step(
     better = [point for point in measured if point.error.squared < current.error.squared * 0.999]
     if not better:
         return None, measured
+    meeting = [point for point in measured if point.error.cosine >= cosine]
+    if meeting:
+        return min(meeting, key=lambda point: point.cost), measured
 
     def worth(point: Point) -> tuple[float, int]:
         gain = current.error.squared - point.error.squared
@@ -180,13 +187,13 @@ def _best_step(
 def _larger(
     open_: Sequence[tuple[frozenset[int], float]], promise: Callable[[tuple[frozenset[int], float]], float]
 ) -> list[frozenset[int]]:
-    """Unions of the 2, 4, 8, ... most promising: where many layers lose a little, none of them shows alone."""
+    """Unions of the 2, 3, 5, 8, ... most promising: where many layers lose a little, none of them shows alone."""
     ordered = sorted(open_, key=promise, reverse=True)
     found = []
     size = 2
-    while size < 2 * len(ordered):
+    while size < 1.5 * len(ordered):
         found.append(frozenset().union(*(item[0] for item in ordered[:size])))
-        size *= 2
+        size = size * 3 // 2 + size % 2
     return found
 
 

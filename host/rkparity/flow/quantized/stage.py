@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from rkparity.diagnose.findings import Finding, Severity
 from rkparity.errors import UsageError
+from rkparity.flow.fp16.truth import find_truth
 from rkparity.flow.quantized import causes, tables
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.hybrid import Hybrid, contributions_of, search_hybrid
-from rkparity.flow.quantized.measure import References, measure
+from rkparity.flow.quantized.measure import References, measure, output_error
 from rkparity.flow.quantized.samples import (
     Sample,
     calibration_lines,
     calibration_samples,
     has_pictures,
+    normalise,
     real_samples,
+    unscaled_inputs,
 )
 from rkparity.flow.quantized.trials import Candidate, Trial, Trials, candidates, combination, helping
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
+from rkparity.flow.simulation import prepared_inputs
 from rkparity.flow.store import disk_nbytes, key_of
+from rkparity.runs import open_npy
 from rkparity.toolkit.hybrid import MixedModel, OutputError, TensorCoverage, source_operators
 from rkparity.toolkit.spec import BuildSpec, Framework
 
@@ -79,6 +84,8 @@ class _Examination:
         clock = Budget(0.0)
         built = worker.build(self.spec)
         folder = worker.new_folder("quantized")
+        if self.quantizers:
+            return self._trained(built)
         samples = real_samples(context.project, built, worker, folder)
         with MixedModel(worker, built, samples[0].feeds) as mixed:
             references = mixed.golden([sample.feeds for sample in samples])
@@ -86,8 +93,6 @@ class _Examination:
             context.say(f"quantized: output cosine {base.cosine:.5f}, asked for {self.limit}")
             self.figures.append(tables.columns_table(mixed.operators))
             pattern = causes.read_pattern(mixed.operators)
-            if self.quantizers:
-                return self._trained(base)
             calibration, coverage = self._coverage(built, mixed, samples, folder)
             dataset = Path(str(self.spec.dataset))
             lines = len(calibration_lines(dataset))
@@ -96,15 +101,19 @@ class _Examination:
             if stated is not None:
                 self.findings += causes.stated_order(stated, self.spec.quant_img_RGB2BGR, pictures)
             inputs = [item.name for item in built.inputs]
+            unscaled = unscaled_inputs(built, calibration, samples)
             if base.cosine >= self.limit:
-                self.findings += causes.dataset_findings(coverage, inputs, lines, (), base)
+                self.findings += causes.dataset_findings(coverage, inputs, lines, (), base, unscaled_inputs=unscaled)
                 return self._passed(base, pattern)
             self.findings += causes.wrong_finding(base)
             trials = self._try_settings(samples, references, base, clock.spent, folder, pictures)
             self.figures.insert(0, tables.trials_table(trials, base))
             known = {item.id for item in self.findings}
             self.findings += [item for item in causes.setting_findings(trials, base) if item.id not in known]
-            self.findings += causes.dataset_findings(coverage, inputs, lines, trials, base)
+            swapped = any(item.id == "quantized.channels" for item in self.findings)
+            self.findings += causes.dataset_findings(
+                coverage, inputs, lines, trials, base, unscaled_inputs=unscaled, channels_explain=swapped
+            )
             self._add_samples(mixed, samples, calibration)
             contributions, note = contributions_of(mixed, self.budget.part(0.3), context.say)
             self.notes += [note] if note else []
@@ -113,6 +122,10 @@ class _Examination:
             best = next((item for item in helping(trials, base) if not item.candidate.diagnostic), None)
             if best is not None and best.error is not None and best.error.cosine >= self.limit:
                 return self._failed(base, pattern, best, None)
+            if causes.data_first(self.findings, trials, base, self.limit):
+                self.notes.append("hybrid quantisation: the calibration data come first")
+                alone = next(item for item in trials if item.candidate.kind == "dataset")
+                return self._failed(base, pattern, best, None, alone)
             share = self.budget if best is None else self.budget.part(0.5)
             plain = self._hybrid("hybrid", self.spec, mixed, contributions, samples, references, share)
         hybrids: list[tuple[Trial | None, Hybrid | None]] = [(None, plain)]
@@ -227,7 +240,13 @@ class _Examination:
     def _folder(self, name: str) -> Path:
         return self.context.store.work(name, key_of(spec=self.spec.to_json(), limit=self.limit))
 
-    def _trained(self, base: OutputError) -> StageResult:
+    def _trained(self, built: BuiltModel) -> StageResult:
+        """A QAT model against its original; accuracy_analysis refuses such models without a board (2.5.0)."""
+        inputs = prepared_inputs(self.context, built, name="qat-inputs")
+        truth = find_truth(self.context, built, inputs)
+        values = [normalise(item, open_npy(given.feed)) for item, given in zip(built.inputs, inputs)]
+        found = self.context.worker.outputs(built.model_id, values)
+        base = min((output_error(a, b) for a, b in zip(found, truth.outputs.values())), key=lambda item: item.cosine)
         self.findings.append(causes.qat_model(self.quantizers))
         good = base.cosine >= self.limit
         asked = self.context.project.build.do_quantization
@@ -236,7 +255,7 @@ class _Examination:
             [
                 f"the model is quantised by training: {self.quantizers} QuantizeLinear operators; built with "
                 "do_quantization=False",
-                f"output cosine {base.cosine:.5f} against its float32 run, {self.limit} asked for",
+                f"output cosine {base.cosine:.5f} against the original, {self.limit} asked for",
             ],
             "set do_quantization = false in [build]" if asked else "go on to the board",
         )
@@ -257,7 +276,9 @@ class _Examination:
         pattern: causes.Pattern,
         best: Trial | None,
         hybrid: Hybrid | None,
+        alone: Trial | None = None,
     ) -> StageResult:
+        """`alone`: the trial that calibrates with the test input, when the calibration data are the cause."""
         facts = [f"output cosine {base.cosine:.5f}, {self.limit} asked for; {pattern.text(base)}"]
         reached = base
         action = ""
@@ -265,6 +286,8 @@ class _Examination:
             reached = best.error
             facts.append(f"best settings: {best.candidate.change}: cosine {best.error.cosine:.5f}")
             action = f"set {best.candidate.change} in [build]"
+        if alone is not None and alone.error is not None:
+            facts.append(f"calibrated with the test input alone: cosine {alone.error.cosine:.5f}")
         if hybrid is not None and hybrid.ours is not None and hybrid.ours.error.squared < reached.squared:
             reached = hybrid.ours.error
             self.kept = hybrid.ours.cfg.parent
@@ -274,16 +297,22 @@ class _Examination:
                 f"hybrid_quantization_step2 with {hybrid.ours.cfg.name}"
             )
             self.findings.append(tables.hybrid_finding(hybrid, base, self.limit))
-        if reached.cosine < self.limit:
-            self.findings.append(causes.qat_advice(reached, self.limit))
+        if hybrid is not None and (reached.cosine < self.limit or hybrid.is_most_of_it):
+            self.findings.append(
+                causes.qat_advice(reached, self.limit, 0 if hybrid.ours is None else len(hybrid.ours.layers))
+            )
+        self._sort()
         errors = [item for item in self.findings if item.severity is Severity.ERROR and item.id.startswith(_FIRST)]
         if errors:
             action = errors[0].fix if not action or best is None else action
         return self._finish(StageVerdict.FAIL, facts, action or causes.qat_advice(reached, self.limit).fix)
 
+    def _sort(self) -> None:
+        self.findings.sort(key=lambda item: (_SEVERITY[item.severity], -item.confidence))
+
     def _finish(self, verdict: StageVerdict, facts: Sequence[str], action: str) -> StageResult:
         store = self.context.store
-        self.findings.sort(key=lambda item: (_SEVERITY[item.severity], -item.confidence))
+        self._sort()
         self.figures.append(tables.cost_table(self.budget, self.notes))
         folder = self.kept
         kept = [] if folder is None else sorted(path for path in folder.glob("*") if path.is_file())
