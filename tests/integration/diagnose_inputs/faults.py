@@ -47,7 +47,7 @@ SHARED = (
     Fault("stride-5", MEMORY, ("layout.row_stride",), "stride:5"),
     Fault("late-start", MEMORY, ("layout.offset",), "late:54"),
     Fault("columns", MEMORY, ("layout.hw_transposed",), "columns"),
-    Fault("partial-40", PARTIAL, ("stale.partly_filled",), "first:40"),
+    Fault("partial-73", PARTIAL, ("stale.partly_filled",), "first:73"),
 )
 PIXELS = (
     Fault("plus-128", VALUE, ("dtype.offset_128",), "plus128"),
@@ -129,12 +129,14 @@ def can_combine(first: Fault, second: Fault) -> bool:
         return False
     # Bytes of floats show only the first quarter of a picture; another cut leaves nothing certain.
     names = {first.name, second.name}
+    if "norm-255" in names:
+        return False  # three codes are left: what else was done cannot be seen
     narrow = {"f32-bytes", "f32-bytes-normalized", "f16-bytes"}
-    if names & narrow and (names & {"nc1hwc2", "packed-rows", "rgbx", "partial-40", "columns", "read-as-planes", "nchw"}):
+    if names & narrow and (names & {"nc1hwc2", "packed-rows", "rgbx", "partial-73", "columns", "read-as-planes", "nchw"}):
         return False
     if "hw-swapped" in names and names & {"columns", "stride-5", "stride-16", "packed-rows"}:
         return False
-    if names & {"nc1hwc2", "rgbx"} and "partial-40" in names:
+    if names & {"nc1hwc2", "rgbx"} and "partial-73" in names:
         return False
     # The packed copy is one of uint8 pixels.
     return not ("packed-rows" in names and any("int8" in n or n in INT or n in FLOATS for n in names))

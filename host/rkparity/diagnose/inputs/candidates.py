@@ -14,6 +14,7 @@ from rkparity.diagnose.inputs.geometry import (
     cropped,
     from_picture,
     keep,
+    moved,
     shifted,
     stretched,
     unchanged,
@@ -48,18 +49,28 @@ def first_geometries(problem: Problem, picture: NDArray[Any] | None, shape: tupl
     if same:
         result += _centre_crops(base, shape)
     if picture is not None:
-        result += picture_geometries(picture, shape, FIRST_METHODS)
+        result += picture_geometries(problem, picture, shape, FIRST_METHODS)
     return result
 
 
-def picture_geometries(picture: NDArray[Any], shape: tuple[int, int], methods: tuple[str, ...]) -> list[Geometry]:
+def _implied(
+    problem: Problem, picture: NDArray[Any], shape: tuple[int, int], methods: tuple[str, ...]
+) -> Iterator[Geometry]:
+    """`from_picture`, without a step for the stretching that a picture of another shape needs anyway."""
+    for item in from_picture(picture, shape, methods):
+        yield replace(item, steps=()) if item.family == "stretch" and shape != problem.base.shape[:2] else item
+
+
+def picture_geometries(
+    problem: Problem, picture: NDArray[Any], shape: tuple[int, int], methods: tuple[str, ...]
+) -> list[Geometry]:
     """Everything made from the original picture, each turned in every way."""
     result = []
-    for item in from_picture(picture, shape, methods):
+    for item in _implied(problem, picture, shape, methods):
         result.append(item)
         if item.method in ("bilinear", *methods[2:]):
             result += [item.turned(turn) for turn in TURNS if not turn[0]]
-    for item in from_picture(picture, (shape[1], shape[0]), methods):
+    for item in _implied(problem, picture, (shape[1], shape[0]), methods):
         if item.method in ("bilinear", *methods[2:]):
             result += [item.turned(turn) for turn in TURNS if turn[0]]
     return result
@@ -92,12 +103,16 @@ def all_methods(problem: Problem, picture: NDArray[Any] | None, chosen: list[Geo
     shapes = {item.shape for item in chosen}
     if picture is not None and families:
         for shape in shapes:
-            made = [*from_picture(picture, shape, tuple(METHODS)), *from_picture(picture, shape[::-1], tuple(METHODS))]
+            made: list[Any] = [item for size in (shape, shape[::-1]) for item in _implied(problem, picture, size, tuple(METHODS))]
             for item in made:
                 for turn in (NO_TURN, *TURNS):
                     candidate = item if turn == NO_TURN else item.turned(turn)
                     if candidate.family in families and candidate.shape == shape:
                         result.append(candidate)
+    for item in chosen:
+        if item.shift is not None and item.turn == NO_TURN and not item.method and picture is not None:
+            made = [stretched(picture, item.shape, method) for method in METHODS]
+            result += [moved(other, item.shift) for other in made if other is not None]
     known = {item.family for item in result}
     return [*(item for item in chosen if item.family not in known), *result]
 
@@ -126,8 +141,6 @@ def measured_geometries(problem: Problem, picture: NDArray[Any] | None, view: Vi
     inner = constant_border(base[:, :, 0].astype("float32"))
     if inner is not None:
         result.append(_bordered(base, inner, "the padding"))
-    if picture is not None and base.shape[2] == picture.shape[2] == 3:
-        result += []
     return result
 
 

@@ -286,7 +286,7 @@ def whole(problem: Problem, chain: Chain) -> tuple[Chain, NDArray[Any]]:
     elements = chain.view.reading.elements
     picture, inside = chain.geometry.full()
     mixed = chain.colour.apply(picture)
-    predicted = np.asarray(given(problem, chain.view, chain.values, mixed), np.float32)
+    predicted = np.ascontiguousarray(given(problem, chain.view, chain.values, mixed), np.float32)
     where = chain.view.layout.positions()
     ok = (where >= 0) & (where < min(chain.view.limit, elements.size))
     if not inside.all():

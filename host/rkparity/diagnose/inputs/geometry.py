@@ -41,6 +41,12 @@ class Geometry:
     family: str
     method: str = ""
     exact: bool = False
+    shift: tuple[int, int, str] | None = None
+
+    @property
+    def kind(self) -> str:
+        """What is done, without its parameters."""
+        return "+".join(step.id for step in self.steps)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -108,6 +114,19 @@ class Geometry:
         """The same picture, turned; its own turn must be none."""
         identifier, text = TURNS[turn]
         return replace(self, turn=turn, steps=(*self.steps, Step(identifier, text)), family=f"{self.family}+{turn}")
+
+
+def moved(made: Geometry, shift: tuple[int, int, str]) -> Geometry:
+    """A picture, not turned, moved by whole pixels after it was made."""
+    down, right, edge = shift
+    base = shifted(made.source[:1, :1].repeat(made.shape[0], 0).repeat(made.shape[1], 1), down, right, edge)
+    taps = []
+    for own, by in ((made.rows, base.rows), (made.columns, base.columns)):
+        place = by.index[:, 0]
+        taps.append(Taps(own.index[place], own.weight[place], own.inside[place] & by.inside))
+    return replace(
+        made, rows=taps[0], columns=taps[1], steps=(*made.steps, *base.steps), family=f"{made.family}~{shift}", shift=shift
+    )
 
 
 def _matrix(taps: Taps, source: int) -> Any:
@@ -202,7 +221,7 @@ def shifted(source: NDArray[Any], down: int, right: int, edge: str) -> Geometry:
         index = place % length if edge == "roll" else np.clip(place, 0, length - 1)
         taps.append(Taps(index[:, None], np.ones((length, 1)), inside))
     step = Step("geometry.shifted", f"moved by {right} to the right and {down} down", {"right": right, "down": down})
-    return Geometry(source, taps[0], taps[1], NO_TURN, (step,), f"shift-{down}-{right}-{edge}", exact=True)
+    return Geometry(source, taps[0], taps[1], NO_TURN, (step,), f"shift-{down}-{right}-{edge}", "", True, (down, right, edge))
 
 
 def boxed(source: NDArray[Any], box: tuple[int, int, int, int], method: str) -> Geometry | None:

@@ -24,6 +24,11 @@ class Pair:
     geometry: Geometry
     score: float
 
+    @property
+    def rank(self) -> float:
+        """The score, less a little for every step."""
+        return self.score - 0.004 * (len(self.view.steps) + len(self.geometry.steps))
+
 
 def score_pairs(views: list[View], geometries: list[Geometry]) -> list[Pair]:
     """Every view against every geometry of its shape, the best first.
@@ -56,7 +61,8 @@ def score_pairs(views: list[View], geometries: list[Geometry]) -> list[Pair]:
             pairs += [
                 Pair(view, geometry, float(value)) for view, value, use in zip(own, score, usable) if use
             ]
-    return sorted(pairs, key=lambda pair: -pair.score)
+    # Among equals the one with fewer steps comes first.
+    return sorted(pairs, key=lambda pair: -pair.rank)
 
 
 def _standard(values: NDArray[Any], seen: NDArray[Any]) -> NDArray[Any]:
@@ -112,12 +118,13 @@ def _mixed(
     design = np.concatenate([picture / 128.0 * inside[:, None], inside[:, None], ~inside[:, None]], axis=1)
     design = design.astype(np.float64)
     result = np.zeros(weights.shape[1])
+    known: dict[bytes, tuple[NDArray[Any], NDArray[Any]]] = {}
     for view in range(weights.shape[1]):
-        if view and not np.array_equal(weights[:, view], weights[:, 0]):
+        key = weights[:, view].tobytes()
+        if key not in known:
             used = design * weights[:, view][:, None]
-        elif view == 0 or not result.any():
-            used = design * weights[:, view][:, None]
-        gram = used.T @ used + 1e-6 * np.eye(design.shape[1])
+            known[key] = (used, used.T @ used + 1e-6 * np.eye(design.shape[1]))
+        used, gram = known[key]
         product = used.T @ values[:, view]
         explained = (product * np.linalg.solve(gram, product)).sum(axis=0)
         result[view] = (explained / np.maximum(totals[view], 1e-9)).mean()

@@ -41,12 +41,12 @@ def search(problem: Problem, picture: NDArray[Any] | None) -> list[Checked]:
     lead = _leading_views(pairs, found)
     measured = [item for view in lead for item in measured_geometries(problem, picture, view)]
     if measured:
-        pairs = sorted(pairs + score_pairs(lead, measured), key=lambda pair: -pair.score)
+        pairs = sorted(pairs + score_pairs(lead, measured), key=lambda pair: -pair.rank)
     naming = Naming(problem)
     chains: list[Chain] = []
     for number, pair in enumerate(_chosen(pairs)):
         # Once a chain fits exactly, only pairs that explain as much can tie with it.
-        if number >= 3 and chains[:1] and chains[0].fit.rms < 0.3 and pair.score < chains[0].score - 0.01:
+        if number >= 3 and chains[:1] and chains[0].fit.rms < 0.3 and pair.score < chains[0].score - 0.06:
             continue
         chains += [replace(chain, score=pair.score) for chain in naming.chains(pair, fitted=number < 6)]
         chains.sort(key=lambda chain: chain.cost)
@@ -64,35 +64,48 @@ def search(problem: Problem, picture: NDArray[Any] | None) -> list[Checked]:
 
 
 def _leading_views(pairs: list[Pair], found: list[View]) -> list[View]:
-    """The two views that explain most, and the most picture-like one."""
+    """The views to measure shifts and borders on: the best one, its reading in plain layout, all as given, the next."""
+    # A shift measured on a view that starts elsewhere would only undo that start.
+    best = [pair.view for pair in pairs[:80] if all(step.id != "layout.offset" for step in pair.view.layout.steps)]
+    plain = [view for view in found if best and view.reading is best[0].reading and not view.layout.steps]
     lead: list[View] = []
-    for view in [pair.view for pair in pairs[:40]] + found[:1] + sorted(found, key=lambda item: -item.likeness)[:1]:
-        if all(view is not other for other in lead) and len(lead) < 3:
+    for view in [*best[:1], *plain, *found[:1], *best[1:]]:
+        if all(view is not other for other in lead) and len(lead) < 4:
             lead.append(view)
     return lead
 
 
 def _chosen(pairs: list[Pair]) -> list[Pair]:
-    """The pairs worth naming: the best overall, and the best of each view."""
-    chosen = pairs[:_PAIRS_NAMED]
-    seen: set[int] = {id(pair.view) for pair in chosen}
+    """The pairs worth naming: few of each kind of geometry on each view, so that no kind crowds out the others."""
+    chosen: list[Pair] = []
+    counts: dict[tuple[int, str], int] = {}
+    views_used: dict[int, int] = {}
     for pair in pairs:
-        if id(pair.view) not in seen and len(chosen) < _PAIRS_NAMED + 6:
-            seen.add(id(pair.view))
+        kind = (id(pair.view), pair.geometry.kind)
+        if counts.get(kind, 0) >= 2 or views_used.get(id(pair.view), 0) >= 7 or len(chosen) >= _PAIRS_NAMED:
+            continue
+        counts[kind] = counts.get(kind, 0) + 1
+        views_used[id(pair.view)] = views_used.get(id(pair.view), 0) + 1
+        chosen.append(pair)
+    plain: set[int] = set()
+    for pair in pairs[:200]:
+        same = pair.geometry.family == "same" and id(pair.view) not in plain
+        if same and len(plain) < 4 and all(pair is not other for other in chosen):
+            plain.add(id(pair.view))
             chosen.append(pair)
     return chosen
 
 
 def _refined(problem: Problem, picture: NDArray[Any] | None, naming: Naming, chains: list[Chain]) -> list[Chain]:
     """The best resized pictures again with every interpolation."""
-    best = [chain for chain in chains[:6] if chain.geometry.method]
+    best = [chain for chain in chains[:60] if chain.geometry.method or chain.geometry.shift]
     if picture is None or not best:
         return chains
     tried: set[tuple[int, str]] = set()
     more: list[Chain] = []
     for chain in best:
         key = (id(chain.view), chain.geometry.family)
-        if key in tried or len(tried) >= 3:
+        if key in tried or len(tried) >= 4 or chain.cost > chains[0].cost + 25 or chains[0].fit.rms < 0.2:
             continue
         tried.add(key)
         for geometry in all_methods(problem, picture, [chain.geometry]):

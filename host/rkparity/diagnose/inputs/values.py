@@ -251,6 +251,8 @@ def fitted_maps(
         line = robust_line(pixels[used, channel], observed[used, channel]) if used.sum() > 20 else (1.0, 0.0)
         factors.append(line[0])
         offsets.append(line[1])
+    if min(abs(factor) for factor in factors) < 1e-4:
+        return
     factor_array, offset_array = np.asarray(factors), np.asarray(offsets)
     said = ", ".join(f"{a:.4g} * x {b:+.4g}" for a, b in zip(factors[:4], offsets[:4]))
     step = Step("values.linear", f"each channel is a * x + b of the right pixels: {said}")

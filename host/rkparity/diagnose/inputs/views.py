@@ -13,7 +13,7 @@ from rkparity.diagnose.inputs.runtime import HALF, QUANTIZED, Problem
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MOST_VIEWS = 14
+MOST_VIEWS = 10
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,8 @@ def views(problem: Problem) -> list[View]:
     for reading in readings(problem.observed, behind, codes=codes):
         tail = _constant_tail(reading.elements)
         strides = row_strides(reading.elements, width * channels) if problem.is_picture else ()
-        offsets = set(range(-4, 5)) | set(flat_offsets(reading.elements, wanted)) if problem.is_picture else set()
-        offsets -= {0}
-        for layout in layouts(problem.shape, strides, tuple(sorted(offsets))):
+        offsets = flat_offsets(reading.elements, wanted) if problem.is_picture else ()
+        for layout in layouts(problem.shape, strides, offsets):
             plain = View(reading, layout, reading.elements.size)
             plain = replace(plain, likeness=_likeness(plain))
             found.append(plain)
@@ -98,10 +97,9 @@ def views(problem: Problem) -> list[View]:
                 )
                 cut = View(reading, layout, tail, (step,))
                 found.append(replace(cut, likeness=_likeness(cut) - 0.02))
-    first = found[0]
-    ranked = sorted(found[1:], key=lambda view: -view.likeness)
-    kept = [view for view in ranked[: MOST_VIEWS - 1] if np.isfinite(view.likeness)]
-    return [first, *kept]
+    plain = [view for view in found if not view.layout.steps]
+    ranked = sorted((view for view in found if view.layout.steps), key=lambda view: -view.likeness)
+    return [*plain, *(view for view in ranked[:MOST_VIEWS] if np.isfinite(view.likeness))]
 
 
 def _constant_tail(elements: NDArray[Any]) -> int | None:
