@@ -82,7 +82,6 @@ class BoardSettings:
 
     `application` is the program and its arguments; `{model}` stands for the .rknn, `{input}` for the sample's files,
     both copied to the board. `uploads` are copied too. `cwd` is where it starts (default: where the uploads are).
-    `analysis`: "ssh" feeds the toolkit's analysis with our dumps, "adb" lets it use adb itself.
     """
 
     address: str | None = None
@@ -91,7 +90,6 @@ class BoardSettings:
     application: tuple[str, ...] = ()
     uploads: tuple[Path, ...] = ()
     cwd: str | None = None
-    analysis: str = "ssh"
 
 
 @dataclass(frozen=True)
@@ -275,7 +273,6 @@ def _check_choices(table: Mapping[str, Any], name: str, path: Path) -> None:
         ("build", "optimization_level"): (0, 1, 2, 3),
         ("build", "quantized_method"): ("layer", "channel", "group32"),
         ("build", "quantized_algorithm"): ("normal", "mmse", "kl_divergence", "gdq"),
-        ("board", "analysis"): ("ssh", "adb"),
     }
     for (of, key), allowed in choices.items():
         if of == name and key in table and table[key] not in allowed:

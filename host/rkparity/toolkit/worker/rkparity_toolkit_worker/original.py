@@ -82,7 +82,8 @@ def _described(item: Any) -> dict[str, Any]:
     dims = item.type.tensor_type.shape.dim
     return {
         "name": item.name,
-        "shape": [int(dim.dim_value) if dim.HasField("dim_value") else None for dim in dims],
+        # Some exporters write -1 for a dimension left open (the PP-OCR models).
+        "shape": [int(dim.dim_value) if dim.dim_value > 0 else None for dim in dims],
         "elem_type": int(item.type.tensor_type.elem_type),
     }
 
