@@ -103,7 +103,9 @@ def explain_output(
 
     flat = observed.values.reshape(-1)
     kind = flat.dtype.kind
-    seen = flat.astype(np.float64)
+    # Bytes read as floats may be signalling NaN.
+    with np.errstate(invalid="ignore"):
+        seen = flat.astype(np.float64)
     found: list[Reading] = []
     limit = float("inf")
     candidates = sorted(_candidates(expected, others, kind, seen.size), key=lambda item: item.cost)

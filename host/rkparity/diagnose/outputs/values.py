@@ -106,7 +106,8 @@ def value_maps(expected: ExpectedOutput, others: Sequence[ExpectedOutput], obser
 def _affine(codes: NDArray[Any], zero_point: int, scale: float) -> NDArray[Any]:
     import numpy as np
 
-    values: NDArray[Any] = (codes.astype(np.float64) - zero_point) * scale
+    with np.errstate(invalid="ignore", over="ignore"):
+        values: NDArray[Any] = (codes.astype(np.float64) - zero_point) * scale
     return values
 
 
