@@ -12,7 +12,7 @@ from rkparity.errors import ToolkitError
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.measure import References, measure
 from rkparity.flow.quantized.samples import Sample
-from rkparity.flow.quantized.selection import Graph, Selection, pareto, select
+from rkparity.flow.quantized.selection import Graph, Selection, select
 from rkparity.toolkit.hybrid import (
     Contribution,
     HybridFiles,
@@ -26,7 +26,8 @@ from rkparity.toolkit.spec import BuildSpec
 from rkparity.toolkit.worker_client import Worker
 
 CHUNK = 16
-TRIES = 3
+MOST_TARGETS = 12
+TRIES = 4
 """How often the choice is made again with half the allowed error when the build falls short of the prediction."""
 
 
@@ -97,25 +98,26 @@ def search_hybrid(
         proposal = pool.submit(_proposal, python, spec, samples, references, budget, folder / "proposal", say)
         files = hybrid_step1(worker, spec, folder)
         graph = Graph(mixed.operators)
-        target = cosine
+        selection = select(mixed, contributions, cosine=cosine, budget=budget.part(0.7), say=say)
         tried: list[HybridBuild] = []
-        selection = select(mixed, contributions, cosine=target, budget=budget.part(0.6), say=say)
-        points = list(selection.curve)
-        while selection.chosen.floats:
-            layers = tuple(name for name in graph.names(selection.chosen.floats) if name in files.tensors)
+        target, point = cosine, selection.chosen
+        for _ in range(MOST_TARGETS):
+            if not point.floats or len(tried) >= TRIES:
+                break
+            layers = tuple(name for name in graph.names(point.floats) if name in files.tensors)
             if layers and all(layers != build.layers for build in tried):
                 tried.append(_build(worker, spec, files, layers, samples, references, folder / f"try{len(tried)}"))
                 say(f"{len(layers)} tensors in float16, built: output cosine {tried[-1].error.cosine:.5f}")
-            met = bool(tried) and tried[-1].error.cosine >= cosine
-            if met or len(tried) >= TRIES or budget.left <= 0 or not selection.meets:
-                break
+                if tried[-1].error.cosine >= cosine or budget.left <= 0:
+                    break
             # Mixing rounds a few values the other way than the build does; aim higher by half.
             target = 1 - (1 - target) / 2
-            selection = select(mixed, contributions, cosine=target, budget=budget.part(0.5), say=say)
-            points += selection.curve
+            stricter = selection.stricter(target)
+            if stricter is None:
+                break
+            point = stricter
         ours = _installed(_best(tried, cosine), files, folder)
         theirs, note = _answer(proposal)
-    selection = Selection(tuple(pareto(points)), selection.chosen, selection.meets, selection.stopped)
     return Hybrid(selection, ours, tuple(tried), theirs, note, files)
 
 

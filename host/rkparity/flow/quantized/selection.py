@@ -75,12 +75,21 @@ class Graph:
 
 @dataclass(frozen=True)
 class Selection:
-    """`curve` is the accuracy/cost curve, `chosen` the smallest set that meets the limit, or the best one found."""
+    """`points` are all sets measured, `chosen` the smallest that meets the limit, or the best one found."""
 
-    curve: tuple[Point, ...]
+    points: tuple[Point, ...]
     chosen: Point
     meets: bool
     stopped: str = ""
+
+    @property
+    def curve(self) -> tuple[Point, ...]:
+        """The accuracy/cost curve: the sets no other beats in both."""
+        return tuple(pareto(self.points))
+
+    def stricter(self, cosine: float) -> Point | None:
+        """The cheapest set measured whose every output reaches `cosine`."""
+        return min((item for item in self.points if item.error.cosine >= cosine), key=lambda p: p.cost, default=None)
 
 
 def select(
@@ -119,7 +128,7 @@ def select(
         best = dropped[-1]
     else:
         best = min(curve, key=lambda item: item.error.squared)
-    return Selection(tuple(pareto(curve)), best, meets, stopped)
+    return Selection(tuple(curve), best, meets, stopped)
 
 
 def pareto(points: Iterable[Point]) -> list[Point]:

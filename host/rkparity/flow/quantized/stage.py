@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -83,13 +84,16 @@ class _Examination:
         context.say("quantized: building")
         clock = Budget(0.0)
         built = worker.build(self.spec)
+        build_s = clock.spent
         folder = worker.new_folder("quantized")
         if self.quantizers:
             return self._trained(built)
         samples = real_samples(context.project, built, worker, folder)
         with MixedModel(worker, built, samples[0].feeds) as mixed:
             references = mixed.golden([sample.feeds for sample in samples])
+            clock = Budget(0.0)
             base = measure(worker, built, samples, references)
+            expected_s = build_s + clock.spent
             context.say(f"quantized: output cosine {base.cosine:.5f}, asked for {self.limit}")
             self.figures.append(tables.columns_table(mixed.operators))
             pattern = causes.read_pattern(mixed.operators)
@@ -106,7 +110,7 @@ class _Examination:
                 self.findings += causes.dataset_findings(coverage, inputs, lines, (), base, unscaled_inputs=unscaled)
                 return self._passed(base, pattern)
             self.findings += causes.wrong_finding(base)
-            trials = self._try_settings(samples, references, base, clock.spent, folder, pictures)
+            trials = self._try_settings(samples, references, base, expected_s, folder, pictures)
             self.figures.insert(0, tables.trials_table(trials, base))
             known = {item.id for item in self.findings}
             self.findings += [item for item in causes.setting_findings(trials, base) if item.id not in known]
@@ -132,6 +136,9 @@ class _Examination:
         if best is not None:
             hybrids.append((best, self._hybrid_on_best(best, samples, references, calibration)))
         best, hybrid = self._better(hybrids)
+        for _, other in hybrids:
+            if other is not None and other is not hybrid and other.files is not None:
+                shutil.rmtree(other.files.folder, ignore_errors=True)
         return self._failed(base, pattern, best, hybrid)
 
     def _better(self, hybrids: Sequence[tuple[Trial | None, Hybrid | None]]) -> tuple[Trial | None, Hybrid | None]:
@@ -192,7 +199,13 @@ class _Examination:
             say=self.context.say,
         )
         wanted: list[Candidate] = candidates(self.spec, one_picture=alone, pictures=pictures)
-        trials = runner.run(wanted)
+        # Level 0 has every optimisation off: when it does not help, those between cannot.
+        between = [item for item in wanted if item.kind == "level" and item.spec.optimization_level != 0]
+        trials = runner.run([item for item in wanted if item not in between])
+        if any(item.candidate.kind == "level" and item.helps(base) for item in trials):
+            trials += runner.run(between)
+        else:
+            trials += [Trial(item, None, 0.0, "not tried: optimization_level=0 does not help") for item in between]
         together = combination(trials, base, self.spec)
         return trials + (runner.run([together]) if together is not None else [])
 

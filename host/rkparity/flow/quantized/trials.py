@@ -18,6 +18,8 @@ from rkparity.toolkit.worker_client import Worker
 
 HELPS_RATIO = 0.8
 """A setting helps when it leaves at most this share of the squared error: 1 dB."""
+CHANNELS_RATIO = 0.4
+"""Swapped channels change every range; one input alone moves by 1 dB with any other ranges (PP-OCR recogniser)."""
 SLOW_FACTOR = 4.0
 """How much longer kl_divergence and mmse are assumed to take than normal, before one of them was measured."""
 DEFAULT_LEVEL, DEFAULT_METHOD, DEFAULT_ALGORITHM = 3, "channel", "normal"
@@ -55,8 +57,8 @@ class Trial:
         return self.error.squared / base.squared if base.squared else 1.0
 
     def helps(self, base: OutputError) -> bool:
-        """Whether it is better by 1 dB."""
-        return self.ratio(base) <= HELPS_RATIO
+        """Whether it is better by 1 dB, swapped channels by 4 dB."""
+        return self.ratio(base) <= (CHANNELS_RATIO if self.candidate.kind == "channels" else HELPS_RATIO)
 
 
 def candidates(spec: BuildSpec, *, one_picture: Path | None, pictures: bool) -> list[Candidate]:
