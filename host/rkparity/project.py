@@ -100,7 +100,7 @@ class CheckSettings:
     for better quantisation settings may take. `thresholds`: file for comparing dumps (docs/thresholds.md).
     """
 
-    fp16_cosine: float = 0.9995
+    fp16_cosine: float = 0.99
     quantized_cosine: float = 0.99
     budget_s: float = 600.0
     thresholds: Path | None = None

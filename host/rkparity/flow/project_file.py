@@ -76,7 +76,7 @@ def project_text(answers: Answers, folder: Path) -> str:
     lines += ["", "[board]"]
     lines.append(f"address = {_quoted(answers.board)}" if answers.board else '# address = "root@board", or "virtual"')
     lines.append('# application = ["./app", "{model}", "{input}"]')
-    lines += ["", "[check]", "# fp16_cosine = 0.9995", "# quantized_cosine = 0.99", "# budget_s = 600"]
+    lines += ["", "[check]", "# fp16_cosine = 0.99", "# quantized_cosine = 0.99", "# budget_s = 600"]
     return "\n".join(lines) + "\n"
 
 

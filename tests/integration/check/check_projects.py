@@ -81,9 +81,7 @@ def write_project(
     return path
 
 
-def run_stage(
-    project: Path, stage: Stage, python: Path, use: Callable[[Context], None] | None = None
-) -> StageResult:
+def run_stage(project: Path, stage: Stage, python: Path, use: Callable[[Context], None] | None = None) -> StageResult:
     """One stage by itself."""
     read = read_project(project)
     with Context(read, Store(read.output), toolkit_python=python) as context:

@@ -128,7 +128,10 @@ def test_a_seeded_mistake_is_named_with_its_fix(name: str, tmp_path: Path, pytho
 MISTAKES_BY_ANSWER: dict[str, tuple[Callable[[], Project], str]] = {
     "missing": (lambda: {"mean": None, "std": None}, "config.mean_std.missing"),
     "order": (lambda: {"mean": MEAN[::-1], "std": STD[::-1]}, "config.mean_std.order"),
-    "doubled": (lambda: {"mean": MEAN, "std": STD, "sample": fed(picture()), "layout": "nchw"}, "config.mean_std.doubled"),
+    "doubled": (
+        lambda: {"mean": MEAN, "std": STD, "sample": fed(picture()), "layout": "nchw"},
+        "config.mean_std.doubled",
+    ),
     "bgr": (lambda: {"mean": MEAN, "std": STD, "sample": picture()[..., ::-1]}, "input.channels"),
 }
 

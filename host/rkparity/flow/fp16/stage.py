@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from rkparity.toolkit.spec import BuildSpec
 
 Scores = tuple[OutputScore, ...]
+GOLDEN_COSINE = 0.99995
+"""Golden and the original are both float32: a right conversion agrees to 1e-5, a wrong setting is off by far more."""
+NOTED_COSINE = 0.9995
+"""Below this FP16's rounding is told, though it passes."""
 
 
 def settings(context: Context) -> dict[str, Any]:
@@ -116,16 +120,17 @@ class _Comparison:
         except UsageError as error:
             return self._wrong_outputs(error)
         simulator_scores = score_outputs(simulator, self.truth.outputs)
-        golden_good = all(item.passes(self.limit) for item in golden_scores)
+        golden_good = all(item.passes(GOLDEN_COSINE) for item in golden_scores)
         good = golden_good and all(item.passes(self.limit) for item in simulator_scores)
+        exact = good and all(item.passes(max(self.limit, NOTED_COSINE)) for item in simulator_scores)
         ranges = out_of_range(self.simulation.golden)
         layers = self._common_layers()
         if not golden_good:
             findings += self._order_of_outputs(golden) or self._configuration() or [self._golden(golden_scores, layers)]
         range_found = range_findings(ranges, outputs_wrong=golden_good and not good)
         findings += range_found
-        if golden_good and not good and not range_found:
-            findings.append(self._simulator(simulator_scores))
+        if golden_good and not exact and not range_found:
+            findings.append(self._simulator(simulator_scores, fails=not good))
         failed = not good or bool(self.structure.findings)
         verdict = StageVerdict.FAIL if failed else StageVerdict.WARN if findings else StageVerdict.PASS
         if not failed and not self.truth.independent and any(item.mean or item.std for item in self.built.inputs):
@@ -191,7 +196,7 @@ class _Comparison:
                 name
                 for name, array in golden.items()
                 if array.size == reference.size
-                and score_outputs({name: array}, {name: reference})[0].passes(self.limit)
+                and score_outputs({name: array}, {name: reference})[0].passes(GOLDEN_COSINE)
                 and name not in order
             ]
             if not fitting:
@@ -283,11 +288,11 @@ class _Comparison:
         worst = max(scores, key=lambda item: item.relative)
         return golden_wrong(first, worst, self.graph, wanted is not None)
 
-    def _simulator(self, scores: Scores) -> Finding:
+    def _simulator(self, scores: Scores, *, fails: bool) -> Finding:
         limit = 10 * GOLDEN_LIMIT
         pairs = simulator_layers(self.simulation.golden, self.simulation.simulator)
         first = next((item for item in pairs if item.score.relative > limit or item.score.nonfinite), None)
-        return simulator_wrong(first, max(scores, key=lambda item: item.relative))
+        return simulator_wrong(first, max(scores, key=lambda item: item.relative), fails=fails)
 
     def _wrong_outputs(self, error: UsageError) -> StageResult:
         own = [] if self.graph is None else [value.name for value in self.graph.outputs]
