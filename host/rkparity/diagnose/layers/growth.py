@@ -83,12 +83,12 @@ def quantization_noise(facts: LayersFacts) -> Iterable[Finding]:
     bad = [layer for layer in outputs if layer.noise is not None and not layer.noise.cosine >= 0.98]
     if not bad or facts.golden is None:
         return
-    noisy = [layer for layer in facts.layers if layer.noise is not None and layer.noise.n_finite]
+    worst = min(bad, key=lambda layer: layer.noise.cosine if layer.noise is not None else 1.0)
+    noisy = [layer for layer in _above(facts, worst) if layer.noise is not None and layer.noise.n_finite]
     jumps = [(layer, _noise_gain(facts, layer)) for layer in noisy]
-    culprit, gain = max(jumps, key=lambda item: item[1], default=(bad[0], 0.0))
+    culprit, gain = max(jumps, key=lambda item: item[1], default=(worst, 0.0))
     noise = culprit.noise
     assert noise is not None
-    worst = min(bad, key=lambda layer: layer.noise.cosine if layer.noise is not None else 1.0)
     numbers = {"relative_euclidean": noise.relative_euclidean, "gain": gain}
     text = f"{culprit.pair.tensor}: relative error {noise.relative_euclidean:.3g}, {gain:.3g} times that of its inputs"
     known = culprit.quantization
@@ -136,6 +136,18 @@ def _gain(facts: LayersFacts, layer: LayerFacts) -> float:
 
 def _special(layer: LayerFacts) -> bool:
     return layer.pair.stats is not None and layer.pair.stats.nonfinite_mismatch > 0
+
+
+def _above(facts: LayersFacts, layer: LayerFacts) -> list[LayerFacts]:
+    """The layer and everything it was computed from, in execution order."""
+    found = {id(layer): layer}
+    waiting = [layer]
+    while waiting:
+        for source in facts.sources(waiting.pop()):
+            if id(source) not in found:
+                found[id(source)] = source
+                waiting.append(source)
+    return [item for item in facts.layers if id(item) in found]
 
 
 def _noise_gain(facts: LayersFacts, layer: LayerFacts) -> float:
