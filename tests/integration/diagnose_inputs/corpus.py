@@ -1,4 +1,4 @@
-"""Makes inputs with real faults: photographs, resized by OpenCV and Pillow, spoiled by a C program, through the runtime.
+"""Makes inputs with real faults: photographs, resized by OpenCV and Pillow, spoiled in C, through the runtime.
 
 Nothing here uses the diagnosis: the pictures are resized and coloured by other libraries and by the C program, and
 what the model's input then holds is what the emulated librknnrt dumps.
@@ -129,7 +129,9 @@ class Corpus:
         command = [str(program), str(DATA / f"{model}.rknn"), str(jobs), *(str(v) for v in (*mean, *std))]
         with (self._folder / "log.txt").open("wb") as log:
             done = subprocess.run(command, env=environment, stdout=log, stderr=log, timeout=600, check=False)
-        assert done.returncode == 0, str(done.returncode) + (self._folder / "log.txt").read_text(errors="replace")[-800:]
+        assert done.returncode == 0, (
+            str(done.returncode) + (self._folder / "log.txt").read_text(errors="replace")[-800:]
+        )
 
     def _program(self) -> Path:
         library = self._folder / "librknnrt.so"
@@ -234,10 +236,7 @@ def pair_cases(pictures: Sequence[str], models: Sequence[str], count: int, seed:
     """`count` different pairs of faults, spread over models and pictures, the same every time."""
     generator = random.Random(seed)  # noqa: S311
     possible = [
-        (model, pair)
-        for model in models
-        for pair in itertools.combinations(faults_of(model), 2)
-        if can_combine(*pair)
+        (model, pair) for model in models for pair in itertools.combinations(faults_of(model), 2) if can_combine(*pair)
     ]
     chosen = generator.sample(possible, min(count, len(possible)))
     return [case_of(model, pictures[i % len(pictures)], pair) for i, (model, pair) in enumerate(chosen)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """`resize` names how the picture is brought to the input's size, `ops` are the application's, by stage; `ids` the answer."""
+    """`resize`: how the picture is brought to size; `ops`: the application's words; `ids`: the answer."""
 
     name: str
     stage: int
@@ -132,7 +132,9 @@ def can_combine(first: Fault, second: Fault) -> bool:
     if "norm-255" in names:
         return False  # three codes are left: what else was done cannot be seen
     narrow = {"f32-bytes", "f32-bytes-normalized", "f16-bytes"}
-    if names & narrow and (names & {"nc1hwc2", "packed-rows", "rgbx", "partial-73", "columns", "read-as-planes", "nchw"}):
+    if names & narrow and (
+        names & {"nc1hwc2", "packed-rows", "rgbx", "partial-73", "columns", "read-as-planes", "nchw"}
+    ):
         return False
     if "hw-swapped" in names and names & {"columns", "stride-5", "stride-16", "packed-rows"}:
         return False

@@ -1,6 +1,6 @@
 """Resizes and spoils pictures with OpenCV and Pillow; run by the toolkit environment's interpreter, which has OpenCV.
 
-    python pictures.py PICTURES.npz OUT.npz H W        arrays in, NAME/VARIANT arrays out
+python pictures.py PICTURES.npz OUT.npz H W        arrays in, NAME/VARIANT arrays out
 """
 
 from __future__ import annotations

@@ -37,9 +37,9 @@ def first_geometries(problem: Problem, picture: NDArray[Any] | None, shape: tupl
     same = base.shape[:2] == shape
     if same:
         result.append(unchanged(base))
-        for number, item in enumerate(problem.earlier):
+        for number, frame in enumerate(problem.earlier):
             step = Step("stale.previous", f"it is the input of an earlier run ({number + 1} before)")
-            result.append(unchanged(item, (step,), f"earlier-{number}"))
+            result.append(unchanged(frame, (step,), f"earlier-{number}"))
     else:
         item = stretched(base, shape, "bilinear")
         result += [replace(item, steps=())] if item is not None else []
@@ -103,7 +103,9 @@ def all_methods(problem: Problem, picture: NDArray[Any] | None, chosen: list[Geo
     shapes = {item.shape for item in chosen}
     if picture is not None and families:
         for shape in shapes:
-            made: list[Any] = [item for size in (shape, shape[::-1]) for item in _implied(problem, picture, size, tuple(METHODS))]
+            made: list[Any] = [
+                item for size in (shape, shape[::-1]) for item in _implied(problem, picture, size, tuple(METHODS))
+            ]
             for item in made:
                 for turn in (NO_TURN, *TURNS):
                     candidate = item if turn == NO_TURN else item.turned(turn)
@@ -261,6 +263,6 @@ def _halved(chroma: NDArray[Any]) -> NDArray[Any]:
 
     height, width = chroma.shape[0] // 2 * 2, chroma.shape[1] // 2 * 2
     blocks = chroma[:height, :width].reshape(height // 2, 2, width // 2, 2, -1).mean(axis=(1, 3))
-    result = chroma.copy()
+    result: NDArray[Any] = chroma.copy()
     result[:height, :width] = np.repeat(np.repeat(blocks, 2, axis=0), 2, axis=1)
     return result

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one cause a line reads as a table.
 """What each step found in an input means and how to fix it, in terms of the C API."""
 
 from __future__ import annotations

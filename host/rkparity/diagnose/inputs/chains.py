@@ -26,7 +26,7 @@ _RESIDUAL, _UNMATCHED, _RELATIVE = 6.0, 10.0, 12.0
 
 @dataclass(frozen=True)
 class Fit:
-    """How well numbers were predicted. `unit`: what one pixel value makes; `rms` in units; `relative`: to the variation."""
+    """How well numbers were predicted. `unit`: what one pixel value makes; `rms` in units."""
 
     rms: float
     matched: float

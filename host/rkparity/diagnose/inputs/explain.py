@@ -160,9 +160,7 @@ def _ties(hypotheses: tuple[InputHypothesis, ...], checked: list[Checked]) -> tu
     return tuple(tied) if len(tied) > 1 else ()
 
 
-def _with_confidence(
-    hypotheses: tuple[InputHypothesis, ...], tied: int, believed: bool
-) -> tuple[InputHypothesis, ...]:
+def _with_confidence(hypotheses: tuple[InputHypothesis, ...], tied: int, believed: bool) -> tuple[InputHypothesis, ...]:
     """Confidence from the fit and from the distance to the next hypothesis that is not tied with the first."""
     if not hypotheses:
         return ()

@@ -60,10 +60,7 @@ def _of_chain(
             {"residual": best.residual, "matched": best.matched, "explained": best.explained, "cost": best.cost},
         ),
         *ties,
-        *(
-            Evidence("runner-up", f"next: {item.text}; leaves {item.remaining}", {"cost": item.cost})
-            for item in others
-        ),
+        *(Evidence("runner-up", f"next: {item.text}; leaves {item.remaining}", {"cost": item.cost}) for item in others),
         *common,
     ]
     return [

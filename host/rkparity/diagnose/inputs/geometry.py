@@ -125,7 +125,12 @@ def moved(made: Geometry, shift: tuple[int, int, str]) -> Geometry:
         place = by.index[:, 0]
         taps.append(Taps(own.index[place], own.weight[place], own.inside[place] & by.inside))
     return replace(
-        made, rows=taps[0], columns=taps[1], steps=(*made.steps, *base.steps), family=f"{made.family}~{shift}", shift=shift
+        made,
+        rows=taps[0],
+        columns=taps[1],
+        steps=(*made.steps, *base.steps),
+        family=f"{made.family}~{shift}",
+        shift=shift,
     )
 
 
@@ -167,10 +172,12 @@ def stretched(source: NDArray[Any], shape: tuple[int, int], method: str) -> Geom
 def letterboxed(
     source: NDArray[Any], shape: tuple[int, int], side: str, round_up: bool, method: str
 ) -> Geometry | None:
-    """The picture resized with its aspect ratio kept and padded at `side`: "center", "end" (right or bottom), "start"."""
+    """The picture resized with its aspect ratio kept, padded at `side`: "center", "end" (right, bottom), "start"."""
     height, width = source.shape[:2]
     scale = min(shape[0] / height, shape[1] / width)
-    inner = [min(limit, max(1, int(size * scale + (0.5 if round_up else 1e-9)))) for size, limit in zip(source.shape, shape)]
+    inner = [
+        min(limit, max(1, int(size * scale + (0.5 if round_up else 1e-9)))) for size, limit in zip(source.shape, shape)
+    ]
     if inner[0] == shape[0] and inner[1] == shape[1]:
         return None
     taps = [resize_taps(source.shape[axis], inner[axis], method) for axis in (0, 1)]
@@ -196,7 +203,13 @@ def cropped(
 ) -> Geometry | None:
     """The part (top, left, height, width) of the picture, resized to the shape."""
     top, left, height, width = box
-    if min(height, width) < 2 or top < 0 or left < 0 or top + height > source.shape[0] or left + width > source.shape[1]:
+    if (
+        min(height, width) < 2
+        or top < 0
+        or left < 0
+        or top + height > source.shape[0]
+        or left + width > source.shape[1]
+    ):
         return None
     rows, columns = resize_taps(height, shape[0], method), resize_taps(width, shape[1], method)
     if rows is None or columns is None:
@@ -211,7 +224,7 @@ def cropped(
 
 
 def shifted(source: NDArray[Any], down: int, right: int, edge: str) -> Geometry:
-    """The picture moved by whole pixels; `edge`: what comes in is padding ("pad"), the other side ("roll"), the edge."""
+    """The picture moved by whole pixels; what comes in: padding ("pad"), the other side ("roll"), the edge."""
     import numpy as np
 
     taps = []
@@ -221,7 +234,9 @@ def shifted(source: NDArray[Any], down: int, right: int, edge: str) -> Geometry:
         index = place % length if edge == "roll" else np.clip(place, 0, length - 1)
         taps.append(Taps(index[:, None], np.ones((length, 1)), inside))
     step = Step("geometry.shifted", f"moved by {right} to the right and {down} down", {"right": right, "down": down})
-    return Geometry(source, taps[0], taps[1], NO_TURN, (step,), f"shift-{down}-{right}-{edge}", "", True, (down, right, edge))
+    return Geometry(
+        source, taps[0], taps[1], NO_TURN, (step,), f"shift-{down}-{right}-{edge}", "", True, (down, right, edge)
+    )
 
 
 def boxed(source: NDArray[Any], box: tuple[int, int, int, int], method: str) -> Geometry | None:

@@ -15,12 +15,12 @@ from rkparity.diagnose.inputs.records import Step
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Place = Callable[[Any, Any, Any], Any]
+Place = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One reading of a buffer. `source` is (H, W, C) of the picture in the buffer; `steps` is empty for the right one."""
+    """One reading of a buffer. `source`: (H, W, C) of the picture in it; no `steps`: the right one."""
 
     steps: tuple[Step, ...]
     source: tuple[int, int, int]
@@ -94,7 +94,9 @@ def layouts(shape: tuple[int, int, int], strides: tuple[int, ...], offsets: tupl
             def native(h: Any, w: Any, c: Any, block: int = block) -> Any:
                 return ((c // block) * height * width + h * width + w) * block + c % block
 
-            yield of("layout.nc1hwc2_as_nhwc", f"the buffer is NC1HWC2 with C2 = {block}, read as NHWC", native, c2=block)
+            yield of(
+                "layout.nc1hwc2_as_nhwc", f"the buffer is NC1HWC2 with C2 = {block}, read as NHWC", native, c2=block
+            )
             yield of(
                 "layout.nc1hwc2_as_nchw",
                 f"the buffer is NC1HWC2 with C2 = {block}, read as NCHW",
@@ -149,7 +151,7 @@ def _unpadded(position: Any, stride: int, row: int, count: int) -> Any:
 class Reading:
     """Elements as an application may have meant them. `elements` are in the order they lie in memory (NHWC).
 
-    `kind`: "" for numbers as they are, "float32" or "float16" when the bytes that were read are such numbers. `codes`: the
+    `kind`: "" for numbers as they are, "float32" or "float16" when the bytes read are such numbers. `codes`: the
     bytes are int8 codes, not pixels.
     """
 

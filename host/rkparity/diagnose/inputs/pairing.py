@@ -50,7 +50,7 @@ def score_pairs(views: list[View], geometries: list[Geometry]) -> list[Pair]:
         channels = own[0].layout.source[2]
         usable = [bool(seen.all(axis=1).sum() >= 100) for _, seen in data]
         weights = np.stack([seen.all(axis=1) for _, seen in data], axis=1).astype(np.float32)
-        values = np.stack([_standard(values, seen.all(axis=1)) for values, seen in data], axis=1)
+        values = np.stack([_standard(values, np.asarray(seen.all(axis=1))) for values, seen in data], axis=1)
         totals = np.einsum("sv,svc->vc", weights, values**2)
         flat = (values * weights[:, :, None]).reshape(SAMPLES, -1)
         for geometry in fitting:
@@ -58,9 +58,7 @@ def score_pairs(views: list[View], geometries: list[Geometry]) -> list[Pair]:
             score = _correlation_ratio(picture, inside, flat, weights, totals, channels)
             if channels <= 4:
                 score = np.maximum(score, _mixed(picture, inside, values, weights, totals))
-            pairs += [
-                Pair(view, geometry, float(value)) for view, value, use in zip(own, score, usable) if use
-            ]
+            pairs += [Pair(view, geometry, float(value)) for view, value, use in zip(own, score, usable) if use]
     # Among equals the one with fewer steps comes first.
     return sorted(pairs, key=lambda pair: -pair.rank)
 
@@ -106,7 +104,7 @@ def _correlation_ratio(
     if channels > 4:
         return np.asarray(ratio[:, range(channels), range(channels)].mean(axis=1))
     orders = list(itertools.permutations(range(limited)))
-    return np.max([ratio[:, range(channels), list(order)].mean(axis=1) for order in orders], axis=0)
+    return np.asarray(np.max([ratio[:, range(channels), list(order)].mean(axis=1) for order in orders], axis=0))
 
 
 def _mixed(

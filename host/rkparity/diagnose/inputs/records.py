@@ -33,7 +33,7 @@ class ObservedInput:
 
 @dataclass(frozen=True)
 class ExpectedInput:
-    """What the simulator was given: `raw` uint8 NHWC pixels and/or `normalized` float NCHW; one of them is needed.
+    """What the simulator was given: `raw` uint8 NHWC pixels, `normalized` float NCHW, or both.
 
     `mean` and `std` are what the compiled model does itself, (x - mean) / std, one value per channel or one for all;
     empty when it does nothing. `earlier` are raw inputs of earlier runs, to recognise a stale one.
@@ -61,7 +61,7 @@ class InputHypothesis:
 
     `residual` is the root mean square of observed - predicted in `unit`s of what one pixel value (or one code of the
     input's scale, if coarser) makes; `matched` the share of elements within the tolerance; `explained` the share of the
-    difference from the expected input that the chain removes; `cost` ranks (lower is better): it grows with the residual
+    difference from the expected input that it removes; `cost` ranks (lower is better): it grows with the residual
     and with every step; `relative`: what is left against the variation of the observed numbers.
     """
 

@@ -98,7 +98,7 @@ def _filtered(source: int, target: int, inside: NDArray[Any], support: float) ->
 def _triangle(distance: NDArray[Any]) -> NDArray[Any]:
     import numpy as np
 
-    return np.clip(1 - np.abs(distance), 0, None)
+    return np.asarray(np.clip(1 - np.abs(distance), 0, None))
 
 
 def _cubic_half(distance: NDArray[Any]) -> NDArray[Any]:

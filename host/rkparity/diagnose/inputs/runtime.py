@@ -18,7 +18,7 @@ UNTOUCHED, QUANTIZED, HALF = "untouched", "quantised", "float16"
 class Runtime:
     """The conversions of one model input (evidence 160_gen_*: see docs/diagnose-inputs.md).
 
-    `mean`, `std` have one value per channel. `kind`: UNTOUCHED keeps numbers as given (uint8 dumps, buffers), QUANTIZED is
+    `mean`, `std`: one value per channel. `kind`: UNTOUCHED keeps numbers as given (uint8 dumps, buffers), QUANTIZED is
     int8 on `scale` and `zero_point`, HALF is float16. All results are in pixel units: v * std + mean.
     """
 
@@ -46,7 +46,7 @@ class Runtime:
         mean, std = self.mean[channels], self.std[channels]
         with np.errstate(over="ignore", invalid="ignore"):
             if self.kind == HALF:
-                return ((numbers - mean) / std).astype(np.float16).astype(np.float32) * std + mean
+                return np.asarray(((numbers - mean) / std).astype(np.float16).astype(np.float32) * std + mean)
             # Fixed-point factor and offset of the runtime (evidence 160_c25_multi_input_int8).
             fraction, exponent = np.frexp(1.0 / (std * self.scale))
             factor = np.ldexp(np.rint(fraction * 2**15) / 2**15, exponent)
@@ -64,7 +64,7 @@ class Runtime:
         import numpy as np
 
         codes = np.rint((numbers - self.mean) / (self.std * self.scale)) + self.zero_point
-        return np.clip(codes, -128, 127)
+        return np.asarray(np.clip(codes, -128, 127))
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Problem:
         runtime = self.runtime
         if (self.wanted_mean == runtime.mean).all() and (self.wanted_std == runtime.std).all():
             return base
-        wanted = (base - self.wanted_mean[channels]) / self.wanted_std[channels]
+        wanted: NDArray[Any] = (base - self.wanted_mean[channels]) / self.wanted_std[channels]
         if runtime.kind == UNTOUCHED:
             return wanted
         right: NDArray[Any] = wanted * runtime.std[channels] + runtime.mean[channels]
@@ -109,7 +109,7 @@ def pose(observed: ObservedInput, expected: ExpectedInput, picture: NDArray[Any]
     from rkparity.diagnose.inputs.base_pixels import find_normalization
 
     values = _planar(observed.values)
-    channels, height, width = values.shape
+    channels = values.shape[0]
     mean, std = _per_channel(expected, channels)
     identity = bool((mean == 0).all() and (std == 1).all())
     pixels = values.dtype == np.uint8
@@ -149,18 +149,20 @@ def pose(observed: ObservedInput, expected: ExpectedInput, picture: NDArray[Any]
         raise DataError(f"the dump holds {seen.size} elements, the reference's input {base.size}")
     is_picture = values.shape[1] > 1 and values.shape[2] > 1 and base.shape == seen.shape
     if not is_picture:
-        base, seen = base.reshape(seen.shape), seen
+        base = base.reshape(seen.shape)
     earlier = tuple(item.reshape(base.shape) for item in map(_interleaved, expected.earlier) if item.size == base.size)
     return Problem(runtime, seen, np.ascontiguousarray(base), whole, wanted_mean, wanted_std, is_picture, earlier)
 
 
 def _planar(array: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
     if array.ndim == 4 and array.shape[0] == 1:
-        return array[0]
+        return np.asarray(array[0])
     if array.ndim == 4:
         # A batch is one tall picture: what goes wrong is the same for each of its pictures.
         batch, channels, height, width = array.shape
-        return array.transpose(1, 0, 2, 3).reshape(channels, batch * height, width)
+        return np.asarray(array.transpose(1, 0, 2, 3).reshape(channels, batch * height, width))
     return array if array.ndim == 3 else array.reshape(1, 1, -1)
 
 

@@ -13,7 +13,7 @@ from rkparity.diagnose.inputs.runtime import HALF, QUANTIZED, UNTOUCHED, Problem
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Numbers = Callable[[Any], Any]
+Numbers = Callable[..., Any]
 
 
 @dataclass(frozen=True)

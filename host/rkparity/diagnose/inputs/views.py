@@ -79,16 +79,15 @@ def views(problem: Problem) -> list[View]:
 
     found: list[View] = []
     behind, codes = bytes_behind(problem)
-    height, width, channels = problem.shape
+    _, width, channels = problem.shape
     wanted = problem.base.reshape(-1)
     for reading in readings(problem.observed, behind, codes=codes):
         tail = _constant_tail(reading.elements)
         strides = row_strides(reading.elements, width * channels) if problem.is_picture else ()
         offsets = flat_offsets(reading.elements, wanted) if problem.is_picture else ()
         for layout in layouts(problem.shape, strides, offsets):
-            plain = View(reading, layout, reading.elements.size)
-            plain = replace(plain, likeness=_likeness(plain))
-            found.append(plain)
+            entire = View(reading, layout, reading.elements.size)
+            found.append(replace(entire, likeness=_likeness(entire)))
             if tail is not None:
                 step = Step(
                     "stale.partly_filled",

@@ -227,7 +227,11 @@ static int apply(char *op) {
     else if (!strcmp(op, "minus128")) { kind = I8; for (int i = 0; i < n; i++) bytes[i] = (uint8_t)(bytes[i] - 128); }
     else if (!strcmp(op, "zero")) { memset(bytes, 0, sizeof bytes); memset(numbers, 0, sizeof numbers); }
     else if (sscanf(op, "constant:%d", &a) == 1) memset(bytes, a, sizeof bytes);
-    else if (sscanf(op, "first:%d", &a) == 1) memset(bytes + (size_t)n * a / 100, 0, (size_t)n - (size_t)n * a / 100);
+    else if (sscanf(op, "first:%d", &a) == 1) {
+        size_t kept = (size_t)n * (size_t)a / 100;
+        memset(bytes + kept, 0, (size_t)n - kept);
+        memset(numbers + kept, 0, ((size_t)n - kept) * 4);
+    }
     else if (!strcmp(op, "zerocopy_packed")) zero_copy = 1;
     else reorder(op);
     return 0;
