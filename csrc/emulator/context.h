@@ -20,12 +20,14 @@ typedef struct emu_input_state {
     uint8_t *native;  /* layout.slots elements of the model's type; what was there before stays when a set fails */
     bool raw_uint8;   /* `native` holds uint8 pixels that the NPU normalises, not values of the model's type */
     emu_binding binding;
+    int64_t us;      /* the CPU's work on it in the last run */
     bool bound_once; /* mini runtime: rknn_set_io_mem was called for it, with success or not */
 } emu_input_state;
 
 typedef struct emu_output_state {
     uint8_t *values; /* logical order, the model's type */
     emu_binding binding;
+    int64_t us; /* the CPU's work on it in the last run */
 } emu_output_state;
 
 typedef struct emu_context {
@@ -42,7 +44,7 @@ typedef struct emu_context {
     emu_input_state *inputs;
     emu_output_state *outputs;
     emu_faults faults; /* of the run at work */
-    int64_t run_us;
+    int64_t run_us, simulator_us; /* of the last run; all of it, and the layers alone */
     char *perf_text;
 } emu_context;
 

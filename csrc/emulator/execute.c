@@ -1,6 +1,5 @@
 #include "emulator/execute.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -10,6 +9,7 @@
 #include "emulator/input.h"
 #include "emulator/log.h"
 #include "emulator/output.h"
+#include "emulator/performance.h"
 
 #define FLAG_WANT_LAYERS 1u
 #define FLAG_RAW_UINT8 1u
@@ -27,6 +27,7 @@ static int make_request(emu_context *context, bool want_layers, uint8_t **inputs
     emu_write_u32(request, want_layers ? FLAG_WANT_LAYERS : 0);
     emu_write_u32(request, model->n_inputs);
     for (uint32_t i = 0; i < model->n_inputs; i++) {
+        int64_t begin = now_us();
         int status = emu_input_refresh(context, i);
         if (status != RKABI_OK)
             return status;
@@ -34,6 +35,7 @@ static int make_request(emu_context *context, bool want_layers, uint8_t **inputs
         inputs[i] = emu_input_logical(context, i, &nbytes);
         if (inputs[i] == NULL)
             return RKABI_ERR_MALLOC_FAIL;
+        context->inputs[i].us = now_us() - begin;
         bool raw = context->inputs[i].raw_uint8;
         emu_write_u32(request, raw ? RKABI_TYPE_UINT8 : model->tensors[model->inputs[i].tensor].type);
         emu_write_u32(request, raw ? FLAG_RAW_UINT8 : 0);
@@ -110,7 +112,9 @@ static int walk_nodes(emu_context *context, bool dumping, uint8_t **inputs, emu_
                 return status;
         } else if (at->role == EMU_ROLE_OUTPUT) {
             const emu_tensor *tensor = &model->tensors[model->outputs[at->io_index]];
+            int64_t begin = now_us();
             int status = emu_output_flush(context, at->io_index);
+            context->outputs[at->io_index].us = now_us() - begin;
             if (status != RKABI_OK)
                 return status;
             if (dumping)
@@ -121,38 +125,6 @@ static int walk_nodes(emu_context *context, bool dumping, uint8_t **inputs, emu_
         }
     }
     return RKABI_OK;
-}
-
-static void note_performance(emu_context *context) {
-    char *text = NULL;
-    size_t length = 0;
-    FILE *out = open_memstream(&text, &length);
-    if (out == NULL)
-        return;
-    fprintf(out, "Network Layer Information Table (rkparity emulated runtime: no per-layer times)\n");
-    fprintf(out, "%-5s%-17s%-9s%-41s%s\n", "ID", "OpType", "DataType", "OutputShape", "FullName");
-    for (uint32_t node = 0; node < context->model->n_nodes; node++) {
-        const emu_node *at = &context->model->nodes[node];
-        char shape[256] = "\\";
-        const char *type = "\\";
-        if (at->n_outputs > 0) {
-            const emu_tensor *tensor = &context->model->tensors[at->outputs[0]];
-            int position = 0;
-            for (uint32_t i = 0; i < tensor->n_dims; i++)
-                position += snprintf(shape + position, sizeof shape - (size_t)position, "%c%u", i == 0 ? '(' : ',',
-                                     tensor->dims[i]);
-            snprintf(shape + position, sizeof shape - (size_t)position, ")");
-            type = emu_type_name(tensor->type);
-        }
-        fprintf(out, "%-5u%-17s%-9s%-41s%s\n", node + 1, at->op_type, type, shape, at->name);
-    }
-    fprintf(out, "Total Operator Elapsed Per Frame Time(us): %lld\n", (long long)context->run_us);
-    if (fclose(out) != 0) {
-        free(text);
-        return;
-    }
-    free(context->perf_text);
-    context->perf_text = text;
 }
 
 int emu_execute(emu_context *context) {
@@ -167,7 +139,9 @@ int emu_execute(emu_context *context) {
     if (status == RKABI_OK) {
         char why[512];
         emu_answer answer;
+        int64_t asked = now_us();
         status = emu_client_run(context->connection, &request, &answer, why, sizeof why);
+        context->simulator_us = now_us() - asked;
         if (status != RKABI_OK)
             emu_log(context->level, 'E', "rkparity emulated runtime: rknn_run: %s", why);
         else {
@@ -185,7 +159,7 @@ int emu_execute(emu_context *context) {
     free(inputs);
     emu_writer_free(&request);
     context->run_us = now_us() - begin;
-    if (status == RKABI_OK && ((context->flags & RKABI_FLAG_COLLECT_PERF) != 0 || context->level >= 4))
-        note_performance(context);
+    if (status == RKABI_OK)
+        emu_performance_note(context);
     return status;
 }

@@ -56,6 +56,14 @@ static void read_node(emu_reader *reader, emu_node *node, const emu_model *model
     node->name = emu_read_text(reader);
     uint32_t role = emu_read_u32(reader);
     node->io_index = emu_read_u32(reader);
+    node->input_shapes = emu_read_text(reader);
+    uint32_t type = emu_read_u32(reader);
+    node->reads_input = emu_read_u32(reader);
+    if (type >= RKABI_TYPE_COUNT || (node->reads_input != EMU_NO_INPUT && node->reads_input >= model->n_inputs)) {
+        reader->failed = true;
+        return;
+    }
+    node->type = (rkabi_type)type;
     uint32_t n_outputs = emu_read_u32(reader);
     node->outputs = new_items(reader, n_outputs, sizeof *node->outputs);
     if (reader->failed || role > EMU_ROLE_OUTPUT) {
@@ -140,6 +148,7 @@ void emu_model_free(emu_model *model) {
     for (uint32_t i = 0; i < model->n_nodes; i++) {
         free(model->nodes[i].op_type);
         free(model->nodes[i].name);
+        free(model->nodes[i].input_shapes);
         free(model->nodes[i].outputs);
     }
     for (uint32_t i = 0; i < model->n_inputs; i++) {

@@ -22,11 +22,16 @@ typedef struct emu_tensor {
 
 typedef enum emu_role { EMU_ROLE_LAYER = 0, EMU_ROLE_INPUT = 1, EMU_ROLE_OUTPUT = 2 } emu_role;
 
+#define EMU_NO_INPUT 0xffffffffu
+
 typedef struct emu_node {
     char *op_type;
     char *name;
     emu_role role;
     uint32_t io_index;  /* which model input or output, for those roles */
+    char *input_shapes; /* as the layer table shows them */
+    rkabi_type type;    /* of the first tensor it reads, or, for inputs, of what it makes */
+    uint32_t reads_input; /* the model input that is that tensor; EMU_NO_INPUT: none */
     uint32_t n_outputs; /* tensors dumped under this node's index */
     uint32_t *outputs;
 } emu_node;

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rkparity.emulator.protocol import TYPE_CODES, f32, i32, text, u32
+from rkparity.emulator.protocol import NO_INPUT, TYPE_CODES, f32, i32, text, u32
 from rkparity.errors import DataError
 from rkparity.model import InputNormalization, Model, ModelTensor, Node
 from rkparity.runs.dump_names import INPUT_OPERATOR, OUTPUT_OPERATOR
 
+# "(1,1,32,32),(16,1,3,3),(16),(1,16,16,16)" was cut, "(1,16,1,1),(4,16,1,1),(4),(1,4,1,1)" was not.
+_SHAPES_WIDTH = 40
 _ROLE_LAYER, _ROLE_INPUT, _ROLE_OUTPUT = 0, 1, 2
 
 
@@ -121,6 +123,38 @@ def _input(place: int, tensor: ModelTensor, normalization: InputNormalization | 
     return b"".join([u32(place), u32(len(mean)), *(f32(value) for value in (*mean, *std))])
 
 
+def _input_shapes(model: Model, node: Node) -> str:
+    """What the runtime's layer table shows of an operator's inputs: as many shapes as fit (evidence 160_perf_flag).
+
+    The copies `X_exSecondary` are not shown (evidence 160_c25_multi_input_int8).
+    """
+    read = [model.tensors[index] for index in node.inputs]
+    shapes = [item.shape for item in read if not item.name.endswith("_exSecondary")]
+    line = ""
+    for shape in ("(" + ",".join(map(str, dims)) + ")" for dims in shapes):
+        longer = f"{line},{shape}" if line else shape
+        if line and len(longer) >= _SHAPES_WIDTH:
+            return f"{line},..."
+        line = longer
+    return line
+
+
+def _first(node: Node) -> int | None:
+    """The tensor by which an operator is named: the first it reads, or what an InputOperator makes."""
+    tensors = node.outputs if node.op_type == INPUT_OPERATOR else node.inputs or node.outputs
+    return next(iter(tensors), None)
+
+
+def _type_of(model: Model, node: Node) -> str:
+    first = _first(node)
+    return "float32" if first is None else model.tensors[first].dtype
+
+
+def _read_input(model: Model, node: Node) -> int:
+    first = _first(node)
+    return NO_INPUT if first is None or first not in model.inputs else model.inputs.index(first)
+
+
 def _node(model: Model, node: Node, place: dict[int, int]) -> bytes:
     role, position, outputs = _ROLE_LAYER, 0, node.outputs
     if node.op_type == INPUT_OPERATOR and node.outputs and node.outputs[0] in model.inputs:
@@ -135,6 +169,9 @@ def _node(model: Model, node: Node, place: dict[int, int]) -> bytes:
             text(node.name),
             u32(role),
             u32(position),
+            text(_input_shapes(model, node)),
+            u32(TYPE_CODES.get(_type_of(model, node), TYPE_CODES["float32"])),
+            u32(_read_input(model, node)),
             u32(len(outputs)),
             *(u32(place[index]) for index in outputs),
         ]

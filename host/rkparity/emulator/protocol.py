@@ -36,6 +36,7 @@ FLAG_WANT_LAYERS = 1
 FLAG_RAW_UINT8 = 1
 NO_VALUE = 0xFFFFFFFF
 NO_NODE = 0xFFFFFFFF
+NO_INPUT = 0xFFFFFFFF
 
 # The library's element types, by NumPy name (csrc/abi/rknn_abi.h).
 TYPE_CODES = {

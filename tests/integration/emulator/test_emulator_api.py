@@ -345,3 +345,39 @@ def test_no_leak_over_many_runs(opened: Runtime, model: bytes) -> None:
     rounds(300)
     assert len(list(Path("/proc/self/fd").iterdir())) <= files + 2
     assert resident_kb() - before < 4096
+
+
+class PerfDetail(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_char_p), ("length", ctypes.c_uint64)]
+
+
+@pytest.mark.parametrize(("level", "flags", "kept", "logged"), [(0, 0, 0, 0), (0, 8, 1, 0), (4, 0, 1, 1), (5, 8, 1, 1)])
+def test_layer_tables(
+    library: ctypes.CDLL,
+    model: bytes,
+    counting_models: Any,
+    served: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    level: int,
+    flags: int,
+    kept: int,
+    logged: int,
+) -> None:
+    """Kept with the flag or from level 4 on, logged from there on (evidence 160_perf_*, 160_loglevel_4)."""
+    with served(counting_models.open):
+        monkeypatch.setenv("RKNN_LOG_LEVEL", str(level))
+        runtime = Runtime(library)
+        assert runtime.init(model, flags=flags) == 0
+        assert runtime.inputs_set([(pixels().tobytes(), U8, NHWC, 0)]) == 0 and runtime.run() == 0
+        detail = PerfDetail()
+        assert library.rknn_query(runtime.context, 3, ctypes.byref(detail), ctypes.sizeof(detail)) == 0
+        text = (detail.data or b"").decode()
+        assert runtime.destroy() == 0
+    assert detail.length == len(text) and text.count("Network Layer Information Table") == kept
+    assert capfd.readouterr().err.count("Network Layer Information Table") == logged
+    if kept:
+        rows = {line.split()[1]: line for line in text.splitlines() if line[:1].isdigit()}
+        assert rows["Conv"].split()[:6] == ["2", "Conv", "UINT8", "NPU", "(1,3,9,30),(5,3,3,3),(5)", "(1,5,9,30)"]
+        assert rows["InputOperator"].index("InputOperator:x") == 236
+        assert "CallNumber" in text and "us are the simulator's for all layers together" in text
