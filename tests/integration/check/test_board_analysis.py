@@ -1,4 +1,4 @@
-"""The toolkit's four-column analysis from dumps in a folder, for every toolkit version at hand; and the second reference."""
+"""The toolkit's four-column analysis from dumps in a folder, for every toolkit version at hand."""
 
 from __future__ import annotations
 
