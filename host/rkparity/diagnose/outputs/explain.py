@@ -7,11 +7,12 @@ explanation wins; others as cheap and as good are told as ties. What nothing exp
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
 
-from rkparity.diagnose.outputs.layouts import orders
-from rkparity.diagnose.outputs.match import Extent, Match, is_hopeless, match
+from rkparity.diagnose.outputs.layouts import Order, orders
+from rkparity.diagnose.outputs.match import Extent, Match, is_hopeless, match, sample_places
 from rkparity.diagnose.outputs.records import ExpectedOutput, ObservedOutput
 from rkparity.diagnose.outputs.values import reinterpretations, value_maps
 
@@ -86,6 +87,7 @@ class _Candidate:
     step: float
     other: int | None
     detail: str = ""
+    sample: Callable[[], NDArray[Any]] | None = None
 
 
 def explain_output(
@@ -145,9 +147,11 @@ def _candidates(
         extra = 0.0 if other is None else _OTHER_OUTPUT_COST
         if other is not None and source.values.size != size:
             continue
-        maps = list(value_maps(source, [item for item in (expected, *others) if item is not source], kind))
+        rest = [item for item in (expected, *others) if item is not source]
+        maps = list(value_maps(source, rest, kind))
+        samples = _Samples(source, rest, kind, size)
         ways = list(orders(source.values.shape))
-        for reading in maps:
+        for number, reading in enumerate(maps):
             for order in ways:
                 if other is not None and reading.cost + order.cost > 1.0:
                     continue
@@ -163,10 +167,37 @@ def _candidates(
                     reading.step,
                     other,
                     reading.detail,
+                    partial(samples.of, order, number),
                 )
         if other is None:
             for item in reinterpretations(source):
                 yield _Candidate(item.id, "", item.text, item.cost, item.values, 0.0, None)
+
+
+class _Samples:
+    """What the readings of one output give at a few places, computed for one order at a time."""
+
+    def __init__(self, source: ExpectedOutput, others: Sequence[ExpectedOutput], kind: str, size: int) -> None:
+        self._source = source
+        self._others = others
+        self._kind = kind
+        self._places = sample_places(size)
+        self._known: dict[str, list[NDArray[Any]]] = {}
+
+    def of(self, order: Order, number: int) -> NDArray[Any]:
+        """The values of reading `number` in `order` at the sampled places; NaN where there is padding or nothing."""
+        import numpy as np
+
+        assert self._places is not None
+        if order.id not in self._known:
+            positions = order.positions()
+            inside = self._places < positions.size
+            places = np.where(inside, positions[np.minimum(self._places, positions.size - 1)], -1)
+            few = replace(self._source, values=self._source.values.reshape(-1)[np.maximum(places, 0)])
+            self._known[order.id] = [
+                np.where(places < 0, np.nan, reading.values()) for reading in value_maps(few, self._others, self._kind)
+            ]
+        return self._known[order.id][number]
 
 
 def _combined(
@@ -186,17 +217,20 @@ def _combined(
 
 
 def _try(candidate: _Candidate, seen: NDArray[Any], itemsize: int) -> Reading | None:
-    import numpy as np
 
+    places = sample_places(seen.size)
+    if places is not None and candidate.sample is not None:
+        few = candidate.sample()
+        if is_hopeless(seen[places], few, candidate.step * 1.01 + _rounding(few)):
+            return None
     values = candidate.values()
     if values.size > _BIGGEST:
         return None
-    finite = values[np.isfinite(values)] if values.size else values
-    # The application computes in float32: a few roundings of the largest value.
-    rounding = float(np.abs(finite).max(initial=0.0)) * 4e-7
-    tolerance = candidate.step * 1.01 + rounding
-    if is_hopeless(seen, values, tolerance):
-        return None
+    tolerance = candidate.step * 1.01 + _rounding(values)
+    if places is not None and candidate.sample is None:
+        inside = places[places < values.size]
+        if is_hopeless(seen[inside], values[inside], tolerance):
+            return None
     result = match(seen, values, tolerance, itemsize)
     if result.extent is Extent.NONE:
         return None
@@ -216,6 +250,13 @@ def _try(candidate: _Candidate, seen: NDArray[Any], itemsize: int) -> Reading | 
     return Reading(
         candidate.value_id, candidate.order_id, candidate.text, cost, result, candidate.other, tail, candidate.detail
     )
+
+
+def _rounding(values: NDArray[Any]) -> float:
+    """The application computes in float32: a few roundings of the largest value."""
+    import numpy as np
+
+    return float(np.abs(values).max(initial=0.0, where=np.isfinite(values))) * 4e-7
 
 
 def _tail(values: NDArray[Any]) -> str:

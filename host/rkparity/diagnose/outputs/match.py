@@ -13,6 +13,7 @@ CACHE_LINE_NBYTES = 64
 _WHOLE = 0.999
 _SMALLEST_PART = 0.05
 _FEWEST_VALUES = 4
+_SMALL, _SAMPLES = 4096, 509
 
 
 class Extent(str, enum.Enum):
@@ -91,15 +92,17 @@ def _constant_from(values: NDArray[Any]) -> int:
     return int(other[-1]) + 1 if other.size else 0
 
 
-def is_hopeless(observed: NDArray[Any], candidate: NDArray[Any], tolerance: float) -> bool:
-    """Whether a few places show already that the candidate explains nothing: cheaper than `match`."""
+def sample_places(n: int) -> NDArray[Any] | None:
+    """A few places that stand for a buffer of `n` elements; None for one so small that all are looked at."""
     import numpy as np
 
-    n = min(observed.size, candidate.size)
-    if n < 4096:
-        return False
-    places = np.linspace(0, n - 1, 509).astype(np.int64)
-    seen, wanted = observed[places], candidate[places]
+    return None if n < _SMALL else np.linspace(0, n - 1, _SAMPLES).astype(np.int64)
+
+
+def is_hopeless(seen: NDArray[Any], wanted: NDArray[Any], tolerance: float) -> bool:
+    """Whether values at a few places (NaN: not known) show already that a candidate explains nothing."""
+    import numpy as np
+
     with np.errstate(invalid="ignore"):
         agree = (np.abs(seen - wanted) <= tolerance) | (seen == wanted) | np.isnan(wanted)
     return float(agree.mean()) < _SMALLEST_PART / 2
