@@ -31,6 +31,12 @@ def check_emulated(model: Model) -> None:
             f"target {model.platform}); the emulator cannot run it",
             hint="build the model again with rknn-toolkit2 2.2.0 or later",
         )
+    if model.n_graphs > 1:
+        raise DataError(
+            f"{model.path.name}: was built with dynamic_input for {model.n_graphs} sets of shapes; the emulator runs "
+            "models of one shape",
+            hint="build one .rknn per shape, without dynamic_input, to try it here",
+        )
     for tensor in (*model.input_tensors, *model.output_tensors):
         if tensor.dtype not in TYPE_CODES:
             raise DataError(

@@ -98,7 +98,8 @@ class Model:
     """A `.rknn` file. For files whose payload cannot be read (other versions than 6 and 4100) only the JSON speaks:
 
     then `nodes` is empty, `tensors` holds the inputs and outputs without scales, and `warnings` says so.
-    `inputs` and `outputs` index `tensors`, in the order of the API's index.
+    `inputs` and `outputs` index `tensors`, in the order of the API's index. `n_graphs` is more than 1 for a model built
+    with dynamic_input: one graph per set of shapes, of which the first is described.
     """
 
     path: Path
@@ -114,6 +115,7 @@ class Model:
     normalization: tuple[InputNormalization, ...]
     trailer: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
+    n_graphs: int = 1
 
     @property
     def input_tensors(self) -> tuple[ModelTensor, ...]:

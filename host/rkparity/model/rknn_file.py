@@ -190,6 +190,7 @@ def _from_payload(path: Path, sha256: str, version: int, buffer: FlatBuffer, tra
         normalization,
         trailer,
         tuple(warnings),
+        len(graphs),
     )
 
 

@@ -97,6 +97,14 @@ def test_files_without_an_operator_list_are_refused() -> None:
     assert "build the model again" in caught.value.hint
 
 
+def test_models_with_dynamic_input_are_refused() -> None:
+    model = read_model(MODELS.parent / "emulator" / "dynamic_input.rknn")
+    assert model.n_graphs == 3 and model.input_tensors[0].shape == (1, 3, 27, 60)
+    with pytest.raises(DataError, match=r"dynamic_input\.rknn: was built with dynamic_input for 3 sets") as caught:
+        check_emulated(model)
+    assert "one .rknn per shape" in caught.value.hint
+
+
 def test_channel_values() -> None:
     def normalization(mean: tuple[float, ...], std: tuple[float, ...]) -> InputNormalization:
         return InputNormalization("t", (1, 3, 2, 2), "nchw", "float32", mean, std, False)
