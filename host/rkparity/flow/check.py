@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rkparity import __version__
-from rkparity.errors import ExitCode, RkparityError, UsageError
+from rkparity.errors import ExitCode, RkparityError, ToolkitError, UsageError
 from rkparity.flow.registry import ORDER, module_of
 from rkparity.flow.result import Stage, StageResult, StageVerdict
 from rkparity.flow.store import disk_nbytes, key_of
@@ -167,6 +167,9 @@ def _run_stage(context: Context, stage: Stage, project: str, *, forced: bool) ->
         context.say(f"{stage.value}: starts")
         result = replace(module_of(stage).run(context), seconds=time.monotonic() - started)
     except RkparityError as error:
+        if isinstance(error, ToolkitError):
+            # The worker may be dead; the next stage gets a new one.
+            context.restart_worker()
         facts = (error.message,)
         result = StageResult(
             stage,
