@@ -39,7 +39,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("resimulate", "rkparity.cli.resimulate", "recompute every layer alone on the board's own inputs"),
     Command("diagnose", "rkparity.cli.diagnose", "name the cause of a divergence and what to change"),
     Command("run-app", "rkparity.cli.run_app", "run your own program on a board, with dumps and a trace of its calls"),
-    Command("lint", "rkparity.cli.lint", "say what your program does wrong with librknnrt, from the trace of its calls"),
+    Command("lint", "rkparity.cli.lint", "say what your program does wrong with librknnrt, from a trace of its calls"),
     Command("init", "rkparity.cli.init", "write rkparity.toml, the one file that `check` needs"),
     Command("check", "rkparity.cli.check", "walk the whole troubleshooting order and stop where it breaks"),
     Command("bundle", "rkparity.cli.bundle", "pack model, input, dumps, versions and report for the vendor"),
