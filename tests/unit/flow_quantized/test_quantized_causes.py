@@ -12,7 +12,7 @@ import pytest
 
 from rkparity.diagnose.findings import Severity
 from rkparity.errors import ToolkitError
-from rkparity.flow.quantized import causes
+from rkparity.flow.quantized import causes, layer_causes
 from rkparity.flow.quantized.measure import output_error, sqnr_db
 from rkparity.flow.quantized.trials import Candidate, Trial, candidates, combination
 from rkparity.toolkit.hybrid import (
@@ -93,17 +93,17 @@ def layer(index: int, single: float, *, fused: bool = False, op_type: str = "Con
 
 
 def test_patterns_are_read_as_the_manual_reads_them() -> None:
-    fine = causes.read_pattern([layer(0, 0.9999), layer(1, 0.3, fused=True)])
+    fine = layer_causes.read_pattern([layer(0, 0.9999), layer(1, 0.3, fused=True)])
     assert fine.fine and fine.bad == ()
     assert "look at settings" in fine.text(BASE)
-    bad = causes.read_pattern([layer(0, 0.9999), layer(1, 0.8)])
+    bad = layer_causes.read_pattern([layer(0, 0.9999), layer(1, 0.8)])
     assert [item.name for item in bad.bad] == ["t1"]
     assert "`single` is bad" in bad.text(BASE)
 
 
 def test_layers_are_named_by_their_share_and_kind() -> None:
     operators = [layer(0, 1.0), layer(1, 1.0), layer(2, 1.0, op_type="Reshape")]
-    found = causes.layer_findings(
+    found = layer_causes.layer_findings(
         operators, [Contribution(0, 0.3, 0.0), Contribution(1, 0.0, 0.5), Contribution(2, 0.0, 0.5)], ["t2"]
     )
     assert [(item.id, item.subject) for item in found] == [
@@ -111,6 +111,18 @@ def test_layers_are_named_by_their_share_and_kind() -> None:
         ("quantized.last_operator", "t1"),
         ("quantized.layer.weights", "t0"),
     ]
+
+
+def test_errors_of_many_layers_are_summed_up() -> None:
+    operators = [layer(index, 1.0, op_type="Mul" if index % 2 else "Conv") for index in range(12)]
+    (found,) = layer_causes.layer_findings(
+        operators, [Contribution(index, 0.01, 0.03 if index % 2 else 0.0) for index in range(12)], ["t11"]
+    )
+    assert found.id == "quantized.spread"
+    # Six Mul make 0.04 each, six Conv 0.01 each, 0.3 together: four Mul are more than half.
+    assert found.title == "no layer stands out: 4 of 12 layers make half of the error"
+    assert dict(found.evidence[0].numbers) == pytest.approx({"Mul": 0.8, "Conv": 0.2})
+    assert "40% comes from weights" in found.cause
 
 
 def coverage(name: str, **changes: object) -> TensorCoverage:

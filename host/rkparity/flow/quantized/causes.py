@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rkparity.diagnose.findings import Evidence, Finding, Severity
 from rkparity.diagnose.findings import Stage as FindingStage
 from rkparity.flow.quantized.measure import sqnr_db
-from rkparity.flow.quantized.selection import Graph
 from rkparity.flow.quantized.trials import Trial, helping
-from rkparity.toolkit.hybrid import Contribution, Operator, OutputError, TensorCoverage
+from rkparity.toolkit.hybrid import OutputError, TensorCoverage
 
 MANUAL = "RKNN manual 7.1.2"
-SINGLE_BAD = 0.99
-SINGLE_FINE = 0.999
-"""The toolkit's own colours mark a single cosine below 0.999."""
 COMPLETELY_WRONG = 0.3
 FEW_PICTURES, MANY_PICTURES = 20, 200
 OUTSIDE_LIMIT = 0.01
@@ -26,35 +20,6 @@ LEAST_VALUES = 256
 WIDE_RATIO = 4.0
 DATASET_RATIO = 0.5
 DATA_RATIO = 0.05
-LAYER_SHARE = 0.2
-LAST_SHARE = 0.3
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """How `entire` and `single` go together: `bad` are layers bad by themselves, `fine` says that all are fine."""
-
-    bad: tuple[Operator, ...]
-    fine: bool
-    worst: Operator | None
-
-    def text(self, base: OutputError) -> str:
-        """The pattern in one sentence."""
-        if self.bad:
-            names = ", ".join(item.name for item in self.bad[:3])
-            return f"`single` is bad (cosine below {SINGLE_BAD}) in {len(self.bad)} layers, first: {names}"
-        lowest = "" if self.worst is None else f" (lowest {self.worst.single.cosine:.5f} at {self.worst.name})"
-        return (
-            f"no layer's `single` is bad{lowest}, `entire` falls to {base.cosine:.4f} at the output: look at settings"
-        )
-
-
-def read_pattern(operators: Sequence[Operator]) -> Pattern:
-    """Reads the two columns; fused layers are left out, their tensors are not stored."""
-    shown = [item for item in operators if not item.fused and math.isfinite(item.single.cosine)]
-    bad = tuple(item for item in shown if item.single.cosine < SINGLE_BAD)
-    worst = min(shown, key=lambda item: item.single.cosine, default=None)
-    return Pattern(bad, all(item.single.cosine >= SINGLE_FINE for item in shown), worst)
 
 
 def setting_findings(trials: Sequence[Trial], base: OutputError) -> list[Finding]:
@@ -185,76 +150,6 @@ def dataset_findings(
     return found
 
 
-def layer_findings(
-    operators: Sequence[Operator], contributions: Sequence[Contribution], outputs: Sequence[str]
-) -> list[Finding]:
-    """Layers that make much of the output's error by themselves, and the last operator where it is one of them."""
-    total = sum(item.weights + item.storage for item in contributions)
-    if not total:
-        return []
-    found: list[Finding] = []
-    graph = Graph(operators)
-    last = {_last(graph, name) for name in outputs}
-    ordered = sorted(contributions, key=lambda item: item.weights + item.storage, reverse=True)
-    seen: set[float] = set()
-    for item in ordered[:8]:
-        operator, size = operators[item.index], item.weights + item.storage
-        # A tensor handed on unchanged (Reshape) makes the same error again.
-        if size / total < LAYER_SHARE or item.storage in seen or operator.is_conversion:
-            continue
-        seen.add(item.storage or size)
-        weights = item.weights > item.storage
-        found.append(_layer(operator, item, size / total, weights))
-        if item.index in last and size / total >= LAST_SHARE:
-            found.append(_last_operator(operator, size / total))
-    return found
-
-
-def _layer(operator: Operator, item: Contribution, share: float, weights: bool) -> Finding:
-    what = "its weights are spread too unevenly for int8" if weights else "its output's range is too wide for int8"
-    return Finding(
-        "quantized.layer.weights" if weights else "quantized.layer.range",
-        FindingStage.LAYER,
-        Severity.ERROR,
-        0.9,
-        f"layer {operator.name!r} ({operator.op_type}) makes {share:.0%} of the output's error",
-        f"{what}: quantised alone, it moves the output by {math.sqrt(item.weights + item.storage):.2%}",
-        (
-            Evidence(
-                "statistics",
-                "relative output error when only this layer is quantised; its row of the accuracy table",
-                {
-                    "by its weights": math.sqrt(item.weights),
-                    "by storing its output": math.sqrt(item.storage),
-                    "single cosine": operator.single.cosine,
-                    "entire cosine": operator.entire.cosine,
-                },
-            ),
-        ),
-        "keep it in float16 by hybrid quantisation"
-        + ("" if weights else ", together with the layers that read it: alone its output is stored as int8 again"),
-        "",
-        MANUAL,
-        subject=operator.name,
-    )
-
-
-def _last_operator(operator: Operator, share: float) -> Finding:
-    return Finding(
-        "quantized.last_operator",
-        FindingStage.OUTPUT,
-        Severity.INFO,
-        0.7,
-        f"the last operator {operator.name!r} makes {share:.0%} of the error",
-        "nothing follows it, so it need not run on the NPU",
-        (),
-        f"cut the model before {operator.name!r} (outputs=[...] when loading) and compute it in post-processing",
-        "",
-        MANUAL,
-        subject=operator.name,
-    )
-
-
 def wrong_finding(base: OutputError) -> list[Finding]:
     """Completely wrong results point to the configuration, not to quantisation."""
     if base.cosine >= COMPLETELY_WRONG:
@@ -372,14 +267,3 @@ def _wide(item: TensorCoverage) -> bool:
 
 def _confidence(ratio: float) -> float:
     return round(min(max(1.0 - ratio, 0.3), 0.95), 2)
-
-
-def _last(graph: Graph, output: str) -> int:
-    """The last operator that computes: conversions and reshapes hand a value on."""
-    index = graph.maker[output]
-    while graph.operators[index].is_conversion or graph.operators[index].op_type in ("Reshape", "Transpose", "Flatten"):
-        maker = graph.maker.get(graph.operators[index].reads[0]) if graph.operators[index].reads else None
-        if maker is None:
-            break
-        index = maker
-    return index

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rkparity.diagnose.findings import Finding, Severity
 from rkparity.errors import UsageError
 from rkparity.flow.fp16.truth import find_truth
-from rkparity.flow.quantized import causes, tables
+from rkparity.flow.quantized import causes, layer_causes, tables
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.hybrid import Hybrid, contributions_of, search_hybrid
 from rkparity.flow.quantized.measure import References, measure, output_error
@@ -96,7 +96,7 @@ class _Examination:
             expected_s = build_s + clock.spent
             context.say(f"quantized: output cosine {base.cosine:.5f}, asked for {self.limit}")
             self.figures.append(tables.columns_table(mixed.operators))
-            pattern = causes.read_pattern(mixed.operators)
+            pattern = layer_causes.read_pattern(mixed.operators)
             calibration, coverage = self._coverage(built, mixed, samples, folder)
             dataset = Path(str(self.spec.dataset))
             lines = len(calibration_lines(dataset))
@@ -122,7 +122,7 @@ class _Examination:
             contributions, note = contributions_of(mixed, self.budget.part(0.3), context.say)
             self.notes += [note] if note else []
             self.figures.append(tables.contributions_table(mixed.operators, contributions))
-            self.findings += causes.layer_findings(mixed.operators, contributions, built.outputs)
+            self.findings += layer_causes.layer_findings(mixed.operators, contributions, built.outputs)
             best = next((item for item in helping(trials, base) if not item.candidate.diagnostic), None)
             if best is not None and best.error is not None and best.error.cosine >= self.limit:
                 return self._failed(base, pattern, best, None)
@@ -202,7 +202,8 @@ class _Examination:
         # Level 0 has every optimisation off: when it does not help, those between cannot.
         between = [item for item in wanted if item.kind == "level" and item.spec.optimization_level != 0]
         trials = runner.run([item for item in wanted if item not in between])
-        if any(item.candidate.kind == "level" and item.helps(base) for item in trials):
+        level = [item for item in trials if item.candidate.kind == "level"]
+        if not level or level[0].error is None or level[0].helps(base):
             trials += runner.run(between)
         else:
             trials += [Trial(item, None, 0.0, "not tried: optimization_level=0 does not help") for item in between]
@@ -273,7 +274,7 @@ class _Examination:
             "set do_quantization = false in [build]" if asked else "go on to the board",
         )
 
-    def _passed(self, base: OutputError, pattern: causes.Pattern) -> StageResult:
+    def _passed(self, base: OutputError, pattern: layer_causes.Pattern) -> StageResult:
         doubts = [item for item in self.findings if item.severity is Severity.ERROR]
         verdict = StageVerdict.WARN if doubts else StageVerdict.PASS
         return self._finish(
@@ -286,7 +287,7 @@ class _Examination:
     def _failed(
         self,
         base: OutputError,
-        pattern: causes.Pattern,
+        pattern: layer_causes.Pattern,
         best: Trial | None,
         hybrid: Hybrid | None,
         alone: Trial | None = None,
