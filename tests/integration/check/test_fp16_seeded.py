@@ -165,6 +165,12 @@ def test_the_toolkits_wrong_maxpool_is_found_at_its_layer(tmp_path: Path, python
     assert finding.evidence[0].numbers["max_abs_error"] > 0.1
 
 
+def test_a_reference_of_another_picture_is_told_from_a_wrong_conversion(tmp_path: Path, python: Path) -> None:
+    other = fed(picture(seed=9))
+    result = run_stage(write_project(tmp_path, mean=MEAN, std=STD, original=other), Stage.FP16, python)
+    assert (result.verdict, ids(result)) == (StageVerdict.FAIL, ["input.unexplained"])
+
+
 def test_unproven_settings_are_said_to_be_so(tmp_path: Path, python: Path) -> None:
     result = run_stage(write_project(tmp_path, mean=MEAN, std=STD), Stage.FP16, python)
     assert result.verdict is StageVerdict.PASS

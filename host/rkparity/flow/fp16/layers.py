@@ -99,6 +99,31 @@ def golden_wrong(first: LayerScore | None, worst: OutputScore, graph: OnnxGraph 
     )
 
 
+def input_unexplained(worst: OutputScore) -> Finding:
+    """The finding that the conversion is right and the sample is not what the original was fed, by no known mistake."""
+    return Finding(
+        id="input.unexplained",
+        stage=Stage.INPUT,
+        severity=Severity.ERROR,
+        confidence=0.9,
+        title="the original was fed something else than the project's sample",
+        cause="Fed with the sample as configured, the original answers what golden answers: the conversion is right. "
+        "The reference was made from another input, and no mean, std, channel order or layout turns the sample into "
+        "it: another picture, another crop or resize, or another processing.",
+        evidence=(
+            Evidence(
+                "statistics",
+                f"golden against the reference at {worst.name}",
+                {"cosine": worst.cosine, "relative_error": worst.relative},
+            ),
+        ),
+        fix="make reference and sample from the same picture by the same steps: save what your script feeds the model "
+        "(before normalisation as [input] files, after it as [original] inputs)",
+        reference="RKNN manual 7.1.1",
+        subject=worst.name,
+    )
+
+
 def simulator_wrong(first: LayerScore | None, worst: OutputScore, *, fails: bool) -> Finding:
     """The finding of last resort: configuration and range are fine, golden is right, FP16 departs from it.
 

@@ -17,6 +17,7 @@ from rkparity.flow.fp16.layers import (
     LayerScore,
     common_layers,
     golden_wrong,
+    input_unexplained,
     simulator_layers,
     simulator_wrong,
 )
@@ -27,6 +28,7 @@ from rkparity.flow.simulation import (
     OutputScore,
     prepared_inputs,
     run_outputs,
+    score,
     score_outputs,
     simulated,
 )
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 Scores = tuple[OutputScore, ...]
 GOLDEN_COSINE = 0.99995
 """Golden and the original are both float32: a right conversion agrees to 1e-5, a wrong setting is off by far more."""
+SAME_INPUT = 1e-4
+"""Two float32 computations of (x - mean) / std are closer than this."""
 NOTED_COSINE = 0.9995
 """Below this FP16's rounding is told, though it passes."""
 
@@ -226,7 +230,7 @@ class _Comparison:
         if wanted is not None:
             for index, (item, graph) in enumerate(zip(self.inputs, self.built.inputs)):
                 same = score_outputs({graph.name: current[index]}, {graph.name: wanted[index]})[0]
-                if same.relative > 1e-4:
+                if same.relative > SAME_INPUT:
                     found = fit_input(item, wanted[index])
                     if found is not None:
                         explained[index] = found
@@ -283,10 +287,26 @@ class _Comparison:
         )
 
     def _golden(self, scores: Scores, layers: Sequence[LayerScore]) -> Finding:
-        first = next((item for item in layers if item.score.relative > GOLDEN_LIMIT), None)
-        wanted = graph_inputs_of(self.truth, self.built, self.built.spec.framework.value)
+        """Golden differs and no configuration explains it: another input, or does the toolkit compute wrongly?"""
+        framework = self.built.spec.framework.value
+        current = [normalised(item, graph) for item, graph in zip(self.inputs, self.built.inputs)]
+        wanted = graph_inputs_of(self.truth, self.built, framework)
+        proven = wanted is not None and all(
+            score(graph.name, ours, theirs).relative <= SAME_INPUT
+            for graph, ours, theirs in zip(self.built.inputs, current, wanted)
+        )
         worst = max(scores, key=lambda item: item.relative)
-        return golden_wrong(first, worst, self.graph, wanted is not None)
+        if not proven and framework == "onnx":
+            # What the original makes of OUR input tells the two apart.
+            own = run_original(
+                self.context.worker, self.built.spec, current, outputs=self.built.spec.outputs, layers=True
+            )
+            golden = run_outputs(self.simulation.golden, self.built.outputs)
+            if all(item.passes(GOLDEN_COSINE) for item in score_outputs(golden, own.outputs)):
+                return input_unexplained(worst)
+            proven, layers = True, list(common_layers(self.simulation.golden, own.layers))
+        first = next((item for item in layers if item.score.relative > GOLDEN_LIMIT), None)
+        return golden_wrong(first, worst, self.graph, proven)
 
     def _simulator(self, scores: Scores, *, fails: bool) -> Finding:
         limit = 10 * GOLDEN_LIMIT
