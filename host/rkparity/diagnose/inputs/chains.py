@@ -19,7 +19,7 @@ from rkparity.diagnose.inputs.views import View
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SAMPLES = 6000
+SAMPLES = 4000
 # Weight of the residual against the number of steps; chosen on the corpus of scripts/diagnosis-corpus.
 _RESIDUAL, _UNMATCHED, _RELATIVE = 6.0, 10.0, 12.0
 
@@ -110,6 +110,21 @@ class Naming:
                 for values in fitted_maps(self.problem, mixed, observed, seen.astype(np.float32)):
                     named.append(self._judged(pair, colour, values, mixed, observed, seen))
         return sorted(named, key=lambda chain: chain.cost)[:6]
+
+    def again(self, chain: Chain, geometry: Geometry) -> Chain:
+        """The same chain with another picture, judged on samples."""
+        import numpy as np
+
+        height, width, _ = chain.view.layout.source
+        generator = np.random.default_rng(11)
+        rows, columns = generator.integers(0, height, SAMPLES // 2), generator.integers(0, width, SAMPLES // 2)
+        observed, seen = chain.view.at(rows, columns)
+        picture, inside = geometry.sample(rows, columns)
+        seen = seen & inside[:, None]
+        if not seen.any():
+            return replace(chain, geometry=geometry, fit=Fit(32.0, 0.0, 1.0, 1.0))
+        mixed = chain.colour.apply(picture)
+        return self._judged(Pair(chain.view, geometry, 1.0), chain.colour, chain.values, mixed, observed, seen)
 
     def _judge_colours(
         self,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _PAIRS_NAMED = 16
 _CHAINS_CHECKED = 10
+# A chain so much worse on samples is not the best on all elements.
+_OUT_OF_REACH = 12.0
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,10 @@ def search(problem: Problem, picture: NDArray[Any] | None) -> list[Checked]:
             for item in chroma_shifted(problem, view):
                 chains += naming.chains(Pair(view, item, 1.0), fitted=False)
         chains.sort(key=lambda chain: chain.cost)
-    checked = []
+    checked: list[Checked] = []
     for chain in _different(chains)[:_CHAINS_CHECKED]:
+        if len(checked) >= 3 and chain.cost > chains[0].cost + _OUT_OF_REACH:
+            break
         judged, predicted = whole(problem, chain)
         checked.append(Checked(judged, predicted))
     return sorted(checked, key=lambda item: item.chain.cost)
@@ -108,8 +112,11 @@ def _refined(problem: Problem, picture: NDArray[Any] | None, naming: Naming, cha
         if key in tried or len(tried) >= 4 or chain.cost > chains[0].cost + 25 or chains[0].fit.rms < 0.2:
             continue
         tried.add(key)
-        for geometry in all_methods(problem, picture, [chain.geometry]):
-            more += naming.chains(Pair(chain.view, geometry, 1.0), fitted=False)[:2]
+        # With colours and values as they are, the interpolation shows; then everything is named again for it.
+        judged = [naming.again(chain, geometry) for geometry in all_methods(problem, picture, [chain.geometry])]
+        judged.sort(key=lambda item: item.cost)
+        for best_made in judged[:2]:
+            more += naming.chains(Pair(chain.view, best_made.geometry, 1.0), fitted=False)[:2]
     return sorted(chains + more, key=lambda chain: chain.cost)
 
 
