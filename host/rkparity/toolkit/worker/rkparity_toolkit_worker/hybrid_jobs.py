@@ -15,6 +15,7 @@ from rkparity_toolkit_worker.failures import JobFailed, ToolkitCall, call_toolki
 from rkparity_toolkit_worker.mixed import MixedGraph, capture_graph, folder_of
 
 HISTOGRAM_BINS = 64
+HISTOGRAM_VALUES = 100_000
 
 
 class HybridJobs:
@@ -224,13 +225,16 @@ def _count(entry: dict[str, Any], kind: str, values: Any, quantisation: dict[str
         low = float(np.min(known["ori_min"])) if known.get("ori_min") else float(values.min())
         high = float(np.max(known["ori_max"])) if known.get("ori_max") else float(values.max())
         margin = max(high - low, 1e-12) / 4
-        entry["edges"] = np.linspace(low - margin, high + margin, HISTOGRAM_BINS + 1)
+        entry["edges"] = (low - margin, high + margin)
         entry["integer_range"] = (low, high) if known.get("ori_min") else None
-    clipped = np.clip(values, entry["edges"][0], entry["edges"][-1])
-    counts = np.histogram(clipped, bins=entry["edges"])[0]
+    # Every n-th value of a large tensor gives the same histogram; ranges are taken from all.
+    some = values[:: max(values.size // HISTOGRAM_VALUES, 1)]
+    low, high = entry["edges"]
+    counts = np.histogram(np.clip(some, low, high), bins=HISTOGRAM_BINS, range=(low, high))[0]
     old = entry.setdefault(kind, {"min": np.inf, "max": -np.inf, "counts": np.zeros(HISTOGRAM_BINS), "size": 0})
     old["min"], old["max"] = min(old["min"], float(values.min())), max(old["max"], float(values.max()))
     old["counts"] = old["counts"] + counts
+    old["counted"] = old.get("counted", 0) + some.size
     old["size"] += values.size
     if entry["integer_range"] is not None:
         low, high = entry["integer_range"]
@@ -239,7 +243,7 @@ def _count(entry: dict[str, Any], kind: str, values: Any, quantisation: dict[str
 
 def _coverage(entry: dict[str, Any]) -> dict[str, Any]:
     calibration, real = entry["calibration"], entry["real"]
-    shares = [item["counts"] / max(item["size"], 1) for item in (calibration, real)]
+    shares = [item["counts"] / max(item["counted"], 1) for item in (calibration, real)]
     return {
         "calibration_range": [calibration["min"], calibration["max"]],
         "real_range": [real["min"], real["max"]],
