@@ -2,7 +2,7 @@
 
 With a target the analyser builds the model on the device through the class RKNNRuntime, runs it, asks where the dumps
 are, and fetches them with `adb pull`. Inside `board_of` all three are stand-ins; everything it computes and prints from
-the dumps is its own. The names replaced are private; 2.2.0 to 2.5.0 have them.
+the dumps is its own. The names replaced are private; 2.3.2 and 2.5.0 have them.
 """
 
 from __future__ import annotations
