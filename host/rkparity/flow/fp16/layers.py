@@ -164,7 +164,7 @@ def simulator_wrong(first: LayerScore | None, worst: OutputScore, *, fails: bool
 
 
 def is_small_pool(node: OnnxNode) -> bool:
-    """Whether this is a MaxPool of kernel 5 and stride 1: seen to become global on a 4x4 map (tests/data/check/pool)."""
+    """Whether this is a MaxPool of kernel 5 and stride 1: global on a 4x4 map (tests/data/check/pool)."""
     kernel = node.attributes.get("kernel_shape", ())
     strides = node.attributes.get("strides", (1, 1))
     return node.op_type == "MaxPool" and kernel == (5, 5) and max(strides, default=1) == 1
