@@ -18,7 +18,6 @@ from rkparity.errors import UsageError
 
 if TYPE_CHECKING:
     from rkparity.diagnose.diagnose import Diagnosis
-    from rkparity.trace import Trace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -102,13 +101,13 @@ def _diagnose(arguments: argparse.Namespace) -> Diagnosis:
     reference, golden = open_reference(arguments.reference, model)
     if arguments.golden is not None:
         golden = open_golden(arguments.golden, model)
-    traces: tuple[Trace, ...] = ()
-    if arguments.trace is not None:
-        from rkparity.trace import find_traces, read_trace
+    from rkparity.trace import find_traces, read_trace
 
-        traces = tuple(read_trace(path) for path in find_traces(arguments.trace))
-        if not traces:
-            raise UsageError(f"{arguments.trace}: holds no trace (rkparity-PID.jsonl)", hint="see docs/trace.md")
+    # A run of `rkparity run-app` holds the trace of its program.
+    found = find_traces(arguments.trace if arguments.trace is not None else arguments.run)
+    if arguments.trace is not None and not found:
+        raise UsageError(f"{arguments.trace}: holds no trace (rkparity-PID.jsonl)", hint="see docs/trace.md")
+    traces = tuple(read_trace(path) for path in found)
     if arguments.output is not None:
         arguments.output.mkdir(parents=True, exist_ok=True)
     material = Material(
