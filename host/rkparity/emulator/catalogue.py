@@ -70,6 +70,12 @@ class ModelCatalogue:
         model = read_model(rknn)
         check_emulated(model)
         spec = read_build_record(rknn).spec
+        batch = spec.extra.get("build", {}).get("rknn_batch_size")
+        if batch not in (None, 1):
+            raise DataError(
+                f"{rknn.name}: was built with rknn_batch_size={batch}, which the emulator does not follow",
+                hint="give the source model's inputs the batch: input_size_list=[[N, ...]]",
+            )
         if self._worker is None:
             self._worker = Worker(self._python)
         with tempfile.TemporaryDirectory(prefix="rkparity-emulator-") as folder:

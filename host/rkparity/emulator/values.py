@@ -49,10 +49,12 @@ class SimulatorSource:
         """The inputs as the simulator's graph takes them."""
         import numpy as np
 
-        return [
-            np.ascontiguousarray(value.reshape(item.shape)) if value.size == np.prod(item.shape) else value
-            for value, item in zip(graph_inputs(self._model, inputs), self._built.inputs)
-        ]
+        shaped = []
+        for value, item in zip(graph_inputs(self._model, inputs), self._built.inputs):
+            array = np.ascontiguousarray(value.reshape(item.shape)) if value.size == np.prod(item.shape) else value
+            # A bool input is int8 in the .rknn file (evidence 160_dumpquant_1_boolin_int8).
+            shaped.append(array != 0 if item.dtype == "bool" else array)
+        return shaped
 
     def compute(self, inputs: Sequence[GraphValue], *, want_layers: bool) -> RunValues:
         """One run of the simulator, from the very values the graph's input holds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from emulated_library import Runtime
 
 from rkparity.emulator.catalogue import ModelCatalogue
 from rkparity.errors import DataError, UsageError
-from rkparity.toolkit.build_record import read_build_record
+from rkparity.model import read_model
+from rkparity.toolkit.build_record import read_build_record, write_build_record
+from rkparity.toolkit.spec import BuildSpec, Framework
 from rkparity.toolkit.worker_client import Worker
 
 pytestmark = pytest.mark.toolkit
@@ -127,6 +131,101 @@ def test_outputs_and_layers_equal_the_simulators(
         )
         file = next((tmp_path / "dumps").glob(f"{node.index:03d}_OutputOperator_*"))
         np.testing.assert_array_equal(np.load(file).reshape(-1), np.frombuffer(got, np.float32))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Source models of the fidelity archive: two pictures at once, a bool input, an int32 input."""
+    folder = tmp_path_factory.mktemp("made")
+    with tarfile.open(ROOT / "tests" / "data" / "fidelity" / "models.tar.xz") as archive:
+        for name in ("b2_int8_rv1106", "boolin_int8_rk3588", "i32in_fp16_rk3588"):
+            member = archive.extractfile(f"made/{name}.onnx")
+            assert member is not None
+            (folder / f"{name}.onnx").write_bytes(member.read())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "int8"),
+    [
+        ("b2_int8_rv1106", False),
+        ("b2_int8_rv1106", True),
+        ("boolin_int8_rk3588", False),
+        ("boolin_int8_rk3588", True),
+        ("i32in_fp16_rk3588", False),
+    ],
+)
+def test_batches_and_integer_inputs(
+    name: str, int8: bool, library: ctypes.CDLL, worker: Worker, toolkit_python: Path, made: Path, served: Any
+) -> None:
+    random = np.random.default_rng(3)
+    shapes = {"x": (2, 8, 8, 3)} if name.startswith("b2") else {"m": (1, 16), "x": (1, 16), "a": (1, 16)}
+    values = {
+        "x": random.integers(0, 256, shapes["x"], dtype=np.uint8)
+        if name.startswith("b2")
+        else random.integers(-4, 5, shapes["x"]).astype(np.float32),
+        "m": random.integers(0, 2, (1, 16)).astype(bool),
+        "a": random.integers(0, 5, (1, 16), dtype=np.int32),
+    }
+    dataset = None
+    if int8:
+        names = ["x"] if name.startswith("b2") else ["m", "x"]
+        for item in names:
+            array = values[item]
+            np.save(made / f"{item}.npy", array.transpose(0, 3, 1, 2).astype(np.float32) if array.ndim == 4 else array)
+        dataset = made / "dataset.txt"
+        dataset.write_text(" ".join(str(made / f"{item}.npy") for item in names) + "\n")
+    spec = BuildSpec(
+        Framework.ONNX,
+        str(made / f"{name}.onnx"),
+        do_quantization=int8,
+        dataset=None if dataset is None else str(dataset),
+        target_platform="rk3588",
+    )
+    rknn = made / f"{name}_{int8}.rknn"
+    built = worker.build(spec, export=rknn)
+    write_build_record(built)
+    model = read_model(rknn)
+    arrays = [values[tensor.name] for tensor in model.input_tensors]
+    expected = worker.infer(
+        built.model_id,
+        [array.astype(np.float32) if array.dtype == np.uint8 else array for array in arrays],
+        ["nhwc" if array.ndim == 4 else "nchw" for array in arrays],
+    )
+    codes = {"uint8": U8, "float32": F32, "bool": 9, "int32": 6}
+    catalogue = ModelCatalogue(toolkit_python, [rknn])
+    try:
+        with served(catalogue.open):
+            runtime = Runtime(library)
+            assert runtime.init(rknn.read_bytes()) == 0
+            formats = [NHWC if item.ndim == 4 else UNDEFINED for item in arrays]
+            given = [(item.tobytes(), codes[item.dtype.name], fmt, 0) for item, fmt in zip(arrays, formats)]
+            assert runtime.inputs_set(given) == 0 and runtime.run() == 0
+            status, outputs = runtime.outputs_get([True] * len(model.outputs))
+            assert status == 0 and runtime.destroy() == 0
+    finally:
+        catalogue.close()
+    for got, simulated, tensor in zip(outputs, expected, model.output_tensors):
+        floats = np.frombuffer(got, np.float32)
+        # The board's CPU quantises floats itself: one step of the grid.
+        step = tensor.scale[0] * 1.001 if int8 and tensor.is_quantized and arrays[-1].dtype == np.float32 else 0.0
+        assert np.abs(floats - simulated.reshape(-1)).max() <= step
+        assert len(np.unique(floats)) > 2
+
+
+def test_rknn_batch_size_is_refused(toolkit_python: Path, models: Path, tmp_path: Path) -> None:
+    source = models / "b25_c3w30"
+    rknn = tmp_path / "m.rknn"
+    rknn.write_bytes((source / "b25_c3w30_int8_rk3588.rknn").read_bytes())
+    record = json.loads((source / "b25_c3w30_int8_rk3588.rknn.build.json").read_text())
+    record["spec"]["extra"] = {"build": {"rknn_batch_size": 2}}
+    (tmp_path / "m.rknn.build.json").write_text(json.dumps(record))
+    catalogue = ModelCatalogue(toolkit_python, [rknn])
+    try:
+        with pytest.raises(DataError, match=r"m\.rknn: was built with rknn_batch_size=2"):
+            catalogue.prepare()
+    finally:
+        catalogue.close()
 
 
 def test_init_is_quick_once_built(library: ctypes.CDLL, catalogue: ModelCatalogue, models: Path, served: Any) -> None:
