@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 TRIALS_SHARE = 0.45
 MIXED_MEMORY_NBYTES = 512 << 20
 MOST_SAMPLES = 4
+MORE_TIME = "give the search more time: raise budget_s in [check] and run `rkparity check --resume`"
 _SEVERITY = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -311,7 +312,12 @@ class _Examination:
                 f"hybrid_quantization_step2 with {hybrid.ours.cfg.name}"
             )
             self.findings.append(tables.hybrid_finding(hybrid, base, self.limit))
-        if hybrid is not None and (reached.cosine < self.limit or hybrid.is_most_of_it):
+        unfinished = self.budget.left <= 0 and (hybrid is None or hybrid.ours is None) and alone is None
+        short = unfinished and reached.cosine < self.limit
+        if short:
+            action = action or MORE_TIME
+            self.notes.append("the search ended before a hybrid model was built")
+        elif hybrid is not None and (reached.cosine < self.limit or hybrid.is_most_of_it):
             self.findings.append(
                 causes.qat_advice(reached, self.limit, 0 if hybrid.ours is None else len(hybrid.ours.layers))
             )
