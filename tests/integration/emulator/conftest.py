@@ -1,4 +1,4 @@
-"""The emulated library built from its sources, recorded experiments, their models, a value source without a toolkit."""
+"""The emulated library built from its sources, models, a value source without a toolkit."""
 
 from __future__ import annotations
 
@@ -68,23 +68,12 @@ def library(library_path: Path) -> ctypes.CDLL:
     return emulated_library.load(library_path)
 
 
-def _unpacked(name: str, factory: pytest.TempPathFactory) -> Path:
-    folder = factory.mktemp(name)
-    with zipfile.ZipFile(DATA / f"{name}.zip") as archive:
-        archive.extractall(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def experiments(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder per recorded experiment."""
-    return _unpacked("experiments", tmp_path_factory)
-
-
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models, each with a build record where its source is known."""
-    folder = _unpacked("models", tmp_path_factory)
+    folder = tmp_path_factory.mktemp("models")
+    with zipfile.ZipFile(DATA / "models.zip") as archive:
+        archive.extractall(folder)
     for rknn in folder.glob("*/*.rknn"):
         config = json.loads((rknn.parent / "case.json").read_text())["config"]
         quantized = "_int8" in rknn.name

@@ -1,26 +1,10 @@
-"""librknnrt's interface through ctypes, and a player for recorded experiments."""
+"""librknnrt's interface through ctypes."""
 
 from __future__ import annotations
 
 import ctypes as c
-import json
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
-
-TYPES = {"f32": 0, "f16": 1, "i8": 2, "u8": 3, "int16": 4, "uint16": 5, "int32": 6, "uint32": 7, "int64": 8, "bool": 9}
-TYPE_NAMES = ["FP32", "FP16", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64", "BOOL"]
-TYPE_NBYTES = [4, 2, 1, 1, 2, 2, 4, 4, 8, 1]
-FORMATS = {"nchw": 0, "nhwc": 1, "nc1hwc2": 2, "undefined": 3}
-FORMAT_NAMES = ["NCHW", "NHWC", "NC1HWC2", "UNDEFINED"]
-QUERIES = {
-    1: "INPUT_ATTR",
-    2: "OUTPUT_ATTR",
-    8: "NATIVE_INPUT_ATTR(8)",
-    9: "NATIVE_OUTPUT_ATTR(9)",
-    10: "NATIVE_NHWC_INPUT_ATTR(10)",
-    11: "NATIVE_NHWC_OUTPUT_ATTR(11)",
-}
 
 
 class TensorAttr(c.Structure):
@@ -169,97 +153,3 @@ class Runtime:
 
     def destroy(self) -> int:
         return self.library.rknn_destroy(self.context)
-
-
-def attr_text(command: int, status: int, attr: TensorAttr) -> str:
-    """An attribute as the recorded logs print it."""
-    dims = ",".join(str(dim) for dim in attr.dims[: attr.n_dims])
-    type_name = TYPE_NAMES[attr.type]
-    return (
-        f"{QUERIES[command]} rc={status} index={attr.index} name={attr.name.decode()} n_dims={attr.n_dims} "
-        f"dims=[{dims}] n_elems={attr.n_elems} size={attr.size} fmt={attr.fmt}({FORMAT_NAMES[attr.fmt]}) "
-        f"type={attr.type}({type_name}) qnt_type={attr.qnt_type} fl={attr.fl} zp={attr.zp} scale={attr.scale:.9g} "
-        f"w_stride={attr.w_stride} size_with_stride={attr.size_with_stride} pass_through={attr.pass_through} "
-        f"h_stride={attr.h_stride}"
-    )
-
-
-@dataclass
-class Played:
-    """What came of an experiment: return codes by call, attribute lines, output buffers, memories read."""
-
-    codes: list[tuple[str, int]] = field(default_factory=list)
-    attributes: list[str] = field(default_factory=list)
-    outputs: list[bytes] = field(default_factory=list)
-    memories: list[bytes] = field(default_factory=list)
-
-
-def play(library: c.CDLL, folder: Path, model: bytes) -> Played:
-    """Plays the calls of `folder`/experiment.json with the recorded input buffers."""
-    calls = json.loads((folder / "experiment.json").read_text())["calls"]
-    runtime, played = Runtime(library), Played()
-    inputs: list[tuple[bytes, int, int, int]] = []
-    wants: list[bool] = []
-    indices: list[int] = []
-    memories: dict[tuple[str, int], object] = {}
-    for call in calls:
-        name, _, rest = call.partition(":")
-        options = dict(item.split("=", 1) for item in rest.split(",")) if rest else {}
-        index = int(options.get("i", 0))
-        if name == "init":
-            played.codes.append(("rknn_init", runtime.init(model, flags=int(options.get("flags", 0)))))
-        elif name == "q":
-            played.attributes += query_all(runtime)
-        elif name == "in":
-            file = next((folder / "io").glob(f"input{index}_*.bin"))
-            type_code = TYPES[options["type"]]
-            inputs.append((file.read_bytes(), type_code, FORMATS[options["fmt"]], int(options.get("pt", 0))))
-        elif name == "set":
-            played.codes.append(("rknn_inputs_set", runtime.inputs_set(inputs)))
-            inputs = []
-        elif name == "run":
-            played.codes.append(("rknn_run", runtime.run()))
-        elif name == "out":
-            wants.append(options["wf"] == "1")
-            indices.append(index)
-        elif name == "get":
-            status, played.outputs = runtime.outputs_get(wants, indices=indices)
-            played.codes.append(("rknn_outputs_get", status))
-        elif name == "io":
-            direction = options["dir"]
-            command = (
-                (8 if direction == "in" else 9) if options.get("src") == "native" else (1 if direction == "in" else 2)
-            )
-            _, attr = runtime.attr(command, index)
-            attr.type = TYPES[options["type"]] if "type" in options else attr.type
-            attr.fmt = FORMATS[options["fmt"]] if "fmt" in options else attr.fmt
-            attr.pass_through = int(options.get("pt", 0))
-            file = next((folder / "io").glob(f"iomem_in{index}_*.bin"), None) if direction == "in" else None
-            data = file.read_bytes() if file else b""
-            status, memories[direction, index] = runtime.bind(attr, len(data) or recorded_size(folder, index), data)
-            played.codes.append(("rknn_set_io_mem", status))
-        elif name == "rd":
-            mem = memories["out", index].contents
-            played.memories.append(c.string_at(mem.virt_addr, mem.size))
-        elif name == "destroy":
-            for mem in memories.values():
-                runtime.library.rknn_destroy_mem(runtime.context, mem)
-            played.codes.append(("rknn_destroy", runtime.destroy()))
-        elif name != "rel":
-            raise NotImplementedError(call)
-    return played
-
-
-def recorded_size(folder: Path, index: int) -> int:
-    """The size of an output memory, from what the experiment read back."""
-    return (folder / "io" / f"iomem_out{index}_read0.bin").stat().st_size
-
-
-def query_all(runtime: Runtime) -> list[str]:
-    """The attribute lines in the order of the recorded logs."""
-    n_inputs, n_outputs = runtime.count()
-    lines = []
-    for command in (1, 2, 8, 9, 10, 11):
-        for index in range(n_inputs if command in (1, 8, 10) else n_outputs):
-            lines.append(attr_text(command, *runtime.attr(command, index)))
-    return lines

@@ -381,3 +381,9 @@ def test_layer_tables(
         assert rows["Conv"].split()[:6] == ["2", "Conv", "UINT8", "NPU", "(1,3,9,30),(5,3,3,3),(5)", "(1,5,9,30)"]
         assert rows["InputOperator"].index("InputOperator:x") == 236
         assert "CallNumber" in text and "us are the simulator's for all layers together" in text
+
+
+def test_where_the_real_library_crashes(opened: Runtime, capfd: pytest.CaptureFixture[str]) -> None:
+    """Played with a crash by tests/fidelity (evidence 160_b25_c3w30_f32nchw_int8); here without."""
+    assert opened.inputs_set([(bytes(3240), F32, NCHW, 0)]) == -5
+    assert "the real library crashes here: fmt NCHW on a 4-D input" in capfd.readouterr().err
