@@ -201,3 +201,20 @@ def test_board_file(library_path: Path, counting_models: Any, tmp_path: Path) ->
     (tmp_path / "no.json").write_text("{}")
     with pytest.raises(UsageError, match="is not the file of a virtual board"):
         read_board_file(tmp_path / "no.json")
+
+
+def test_both_libraries_and_the_switches_reach_the_board(
+    library_path: Path, counting_models: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs for RV1103 and RV1106 link librknnmrt; faults ordered where the board starts hold on it."""
+    lib = tmp_path / "installed"
+    lib.mkdir()
+    (lib / "librknnrt.so").write_bytes(library_path.read_bytes())
+    (lib / "librknnmrt.so").write_bytes(b"the mini runtime")
+    monkeypatch.setenv("RKPARITY_EMULATOR_LIBRARY", str(lib / "librknnrt.so"))
+    monkeypatch.setenv("RKPARITY_EMULATOR_FAULTS", "slow:1ms")
+    monkeypatch.setenv("RKPARITY_EMULATOR_CACHE", "")
+    with EmulatedRuntime(counting_models, tmp_path / "board") as runtime:
+        assert (tmp_path / "board" / "lib" / "librknnmrt.so").read_bytes() == b"the mini runtime"
+        assert runtime.environment()["RKPARITY_EMULATOR_FAULTS"] == "slow:1ms"
+        assert "RKPARITY_EMULATOR_CACHE" not in runtime.environment()
