@@ -25,6 +25,8 @@ from rkparity.emulator.keys import KeyPair
 
 HOST = "127.0.0.1"
 _PIECE_NBYTES = 1 << 15
+_MSG_CHANNEL_SUCCESS = 99
+_ANSWER_TIMEOUT_S = 2.0
 
 
 class EmbeddedSshServer:
@@ -71,13 +73,40 @@ class EmbeddedSshServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        transport = paramiko.Transport(connection)
+        transport = _Transport(connection)
         self._transports.append(transport)
         transport.add_server_key(self._host_key)
         transport.set_subsystem_handler("sftp", paramiko.SFTPServer, BoardFiles, self._home)
         # A client that hangs up or speaks no SSH is its own affair.
         with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
             transport.start_server(server=_Session(self._accepted, self._home, self._environment))
+
+
+class _Transport(paramiko.Transport):
+    """Tells when a request to start a command was answered: its output and end must come after the answer.
+
+    paramiko has no hook there; without `_send_user_message` the wait for it only times out.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.answered = threading.Condition()
+        self.channels_answered: set[int] = set()
+        super().__init__(connection)
+
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        super()._send_user_message(data)  # type: ignore[misc]
+        message = data.asbytes()
+        if message[0] == _MSG_CHANNEL_SUCCESS:
+            with self.answered:
+                self.channels_answered.add(int.from_bytes(message[1:5], "big"))
+                self.answered.notify_all()
+
+    def wait_until_answered(self, channel: paramiko.Channel) -> None:
+        """Returns when the client knows that its command was started, or does not want to know."""
+        number = channel.remote_chanid
+        with self.answered:
+            self.answered.wait_for(lambda: number in self.channels_answered, timeout=_ANSWER_TIMEOUT_S)
+            self.channels_answered.discard(number)  # the client may use the number again
 
 
 class _Session(paramiko.ServerInterface):
@@ -120,6 +149,9 @@ class _Session(paramiko.ServerInterface):
 def _carry(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
     """Moves bytes between a channel and its process until the process has ended, then tells its exit code."""
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    transport = channel.get_transport()
+    if isinstance(transport, _Transport):
+        transport.wait_until_answered(channel)
     ended = threading.Event()
     feeder = threading.Thread(target=_feed, args=(channel, process, ended), daemon=True)
     readers = [
