@@ -79,7 +79,6 @@ class SimulatorSource:
             tuple(output_value(tensor, array) for tensor, array in zip(self._model.output_tensors, outputs)), layers
         )
 
-
     def compute_altered(
         self, inputs: Sequence[GraphValue], alterations: Sequence[Alteration], *, want_layers: bool
     ) -> RunValues:
