@@ -30,15 +30,23 @@ def measure(work: Path) -> list[Row]:
     files = [*sorted(dumps.glob("*.npy")), *sorted((simulator / "tensors").iterdir())]
     reader = RunReader.open(simulator)
     read, compare = fastest(lambda: read_all(files), lambda: compare_runs(dumps, reader), rounds=15)
-    done = subprocess.run([sys.executable, "-c", CHILD, "compare-dumps", str(dumps), str(simulator)],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, "compare-dumps", str(dumps), str(simulator)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     peak_kb, code = (int(word) for word in done.stderr.split()[-3::2])
     command = [sys.executable, "-m", "rkparity", "compare-dumps", str(dumps), str(simulator)]
     (whole,) = fastest(lambda: subprocess.run(command, capture_output=True, check=False), rounds=3)
     nbytes = sum(file.stat().st_size for file in files)
     return [
-        Row("compare-dumps: time / plain read", f"{compare / read:.2f} ({compare * 1e3:.0f} ms, {nbytes / 1e6:.0f} MB)",
-            "<= 2.0", compare / read <= 2),
+        Row(
+            "compare-dumps: time / plain read",
+            f"{compare / read:.2f} ({compare * 1e3:.0f} ms, {nbytes / 1e6:.0f} MB)",
+            "<= 2.0",
+            compare / read <= 2,
+        ),
         Row("compare-dumps: peak memory", f"{peak_kb / 1024:.0f} MB", "<= 150 MB", peak_kb <= 150 * 1024),
         Row("  the whole command, start-up included", f"{whole * 1e3:.0f} ms, exit code {code}"),
     ]

@@ -46,8 +46,14 @@ for line in sys.stdin:
 class RknnInput(ctypes.Structure):
     """rknn_input."""
 
-    _fields_ = [("index", ctypes.c_uint32), ("buf", ctypes.c_void_p), ("size", ctypes.c_uint32),
-                ("pass_through", ctypes.c_uint8), ("type", ctypes.c_int), ("fmt", ctypes.c_int)]
+    _fields_ = [
+        ("index", ctypes.c_uint32),
+        ("buf", ctypes.c_void_p),
+        ("size", ctypes.c_uint32),
+        ("pass_through", ctypes.c_uint8),
+        ("type", ctypes.c_int),
+        ("fmt", ctypes.c_int),
+    ]
 
 
 def measure(work: Path) -> list[Row]:
@@ -58,8 +64,14 @@ def measure(work: Path) -> list[Row]:
         raise NotMeasured(error.message) from error
     pixels = np.random.default_rng(2).integers(0, 256, (1, SIZE, SIZE, 3), dtype=np.uint8)
     np.save(work / "picture.npy", pixels)
-    spec = BuildSpec(Framework.ONNX, str(detector(work)), inputs=("x",), input_size_list=((1, 3, SIZE, SIZE),),
-                     mean_values=((127.5, 127.5, 127.5),), std_values=((127.5, 127.5, 127.5),))
+    spec = BuildSpec(
+        Framework.ONNX,
+        str(detector(work)),
+        inputs=("x",),
+        input_size_list=((1, 3, SIZE, SIZE),),
+        mean_values=((127.5, 127.5, 127.5),),
+        std_values=((127.5, 127.5, 127.5),),
+    )
     rknn = work / "detector.rknn"
     with Worker(python, scratch=work / "toolkit") as worker:
         built = worker.build(spec, export=rknn)
@@ -80,8 +92,12 @@ def measure(work: Path) -> list[Row]:
                 own.stdin.close()
     ratio = statistics.median(run_s) / statistics.median(own_s)
     return [
-        Row("emulator: rknn_run / toolkit's inference", f"{ratio:.2f} ({statistics.median(run_s) * 1000:.0f} ms of "
-            f"{statistics.median(own_s) * 1000:.0f} ms)", "<= 1.15", ratio <= 1.15),
+        Row(
+            "emulator: rknn_run / toolkit's inference",
+            f"{ratio:.2f} ({statistics.median(run_s) * 1000:.0f} ms of {statistics.median(own_s) * 1000:.0f} ms)",
+            "<= 1.15",
+            ratio <= 1.15,
+        ),
         Row("emulator: rknn_init of a built model", f"{init_s * 1000:.0f} ms", "< 1 s", init_s < 1),
     ]
 

@@ -39,8 +39,12 @@ def measure(work: Path) -> list[Row]:
             lambda: tar_over_ssh(work, dumps, server), lambda: pull(work, dumps, server), rounds=3
         )
     return [
-        Row("pull: rate / tar over ssh", f"{with_tar / with_rkparity:.2f} ({nbytes / with_rkparity / 1e6:.0f} MB/s)",
-            ">= 0.9", with_tar / with_rkparity >= 0.9),
+        Row(
+            "pull: rate / tar over ssh",
+            f"{with_tar / with_rkparity:.2f} ({nbytes / with_rkparity / 1e6:.0f} MB/s)",
+            ">= 0.9",
+            with_tar / with_rkparity >= 0.9,
+        ),
     ]
 
 
@@ -53,8 +57,21 @@ def tar_over_ssh(work: Path, dumps: Path, server: OpenSshServer) -> None:
     """ssh board tar -c | tar -x, both ends as they come."""
     out = fresh(work / "by-tar")
     out.mkdir()
-    ssh = ["ssh", "-F", "none", "-p", str(server.port), "-i", str(work / "user_key"), "-o", "IdentitiesOnly=yes",
-           "-o", f"UserKnownHostsFile={work / 'known_hosts'}", f"{server.user}@127.0.0.1", f"tar -C '{dumps}' -c ."]
+    ssh = [
+        "ssh",
+        "-F",
+        "none",
+        "-p",
+        str(server.port),
+        "-i",
+        str(work / "user_key"),
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        f"UserKnownHostsFile={work / 'known_hosts'}",
+        f"{server.user}@127.0.0.1",
+        f"tar -C '{dumps}' -c .",
+    ]
     with subprocess.Popen(ssh, stdout=subprocess.PIPE) as source:
         subprocess.run(["tar", "-C", str(out), "-x"], stdin=source.stdout, check=True)
     if source.returncode != 0 or len(list(out.iterdir())) != FILES:
@@ -64,8 +81,14 @@ def tar_over_ssh(work: Path, dumps: Path, server: OpenSshServer) -> None:
 def pull(work: Path, dumps: Path, server: OpenSshServer) -> None:
     """The whole command, start-up included."""
     out = fresh(work / "by-rkparity")
-    board = ["--board", f"{server.user}@127.0.0.1:{server.port}", "--identity", str(work / "user_key"),
-             "--known-hosts", str(work / "known_hosts")]
+    board = [
+        "--board",
+        f"{server.user}@127.0.0.1:{server.port}",
+        "--identity",
+        str(work / "user_key"),
+        "--known-hosts",
+        str(work / "known_hosts"),
+    ]
     command = [sys.executable, "-m", "rkparity", "pull", *board, "--from", str(dumps), "-o", str(out)]
     environment = {**os.environ, "HOME": str(work)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

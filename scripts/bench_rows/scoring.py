@@ -48,12 +48,17 @@ def measure(work: Path) -> list[Row]:
     )
     size = 2 * test.nbytes / 1e9
     return [
-        Row("scoring: bandwidth / plain sum loop",
-            f"{ordered / plain:.2f} ({size / plain:.1f} of {size / ordered:.1f} GB/s)", ">= 0.80",
-            ordered / plain >= 0.8),
+        Row(
+            "scoring: bandwidth / plain sum loop",
+            f"{ordered / plain:.2f} ({size / plain:.1f} of {size / ordered:.1f} GB/s)",
+            ">= 0.80",
+            ordered / plain >= 0.8,
+        ),
         Row("  with LSB and saturation, with ulp", f"{ordered / lsb:.2f}, {ordered / ulp:.2f}"),
-        Row("  / that loop let use vectors, SSE2 or native", f"{vectors / plain:.2f}, {native / plain:.2f} "
-            f"(of {size / vectors:.1f}, {size / native:.1f} GB/s)"),
+        Row(
+            "  / that loop let use vectors, SSE2 or native",
+            f"{vectors / plain:.2f}, {native / plain:.2f} (of {size / vectors:.1f}, {size / native:.1f} GB/s)",
+        ),
         Row("scoring: speed / NumPy + SciPy", f"{with_numpy / ours:.0f}", ">= 25", with_numpy / ours >= 25),
     ]
 
@@ -91,6 +96,12 @@ def numpy_scores(test: NDArray[Any], reference: NDArray[Any]) -> dict[str, Any]:
         "equal": np.count_nonzero(test == reference),
     }
     for name, side in (("test", test), ("reference", reference)):
-        scores[name] = (np.count_nonzero(np.isnan(side)), np.count_nonzero(np.isposinf(side)),
-                        np.count_nonzero(np.isneginf(side)), np.count_nonzero(side == 0), side.min(), side.max())
+        scores[name] = (
+            np.count_nonzero(np.isnan(side)),
+            np.count_nonzero(np.isposinf(side)),
+            np.count_nonzero(np.isneginf(side)),
+            np.count_nonzero(side == 0),
+            side.min(),
+            side.max(),
+        )
     return scores

@@ -33,8 +33,14 @@ def measure(work: Path) -> list[Row]:
     except ToolkitError as error:
         raise NotMeasured(error.message) from error
     np.save(work / "picture.npy", np.random.default_rng(2).integers(0, 256, (1, SIZE, SIZE, 3), dtype=np.uint8))
-    spec = BuildSpec(Framework.ONNX, str(detector(work)), inputs=("x",), input_size_list=((1, 3, SIZE, SIZE),),
-                     mean_values=((127.5, 127.5, 127.5),), std_values=((127.5, 127.5, 127.5),))
+    spec = BuildSpec(
+        Framework.ONNX,
+        str(detector(work)),
+        inputs=("x",),
+        input_size_list=((1, 3, SIZE, SIZE),),
+        mean_values=((127.5, 127.5, 127.5),),
+        std_values=((127.5, 127.5, 127.5),),
+    )
     with Worker(python, scratch=work / "toolkit") as worker:
         built = worker.build(spec)
         inputs = prepare_inputs([work / "picture.npy"], built.inputs, worker, work / "inputs")
@@ -42,13 +48,23 @@ def measure(work: Path) -> list[Row]:
         ours = simulate(worker, built, inputs, work / "fast", fast=True)
         fast_s = time.perf_counter() - start
         start = time.perf_counter()
-        worker.analyse(built.model_id, [item.feed for item in inputs], golden=work, simulator=work,
-                       folder=work / "analysis", fast=False)
+        worker.analyse(
+            built.model_id,
+            [item.feed for item in inputs],
+            golden=work,
+            simulator=work,
+            folder=work / "analysis",
+            fast=False,
+        )
         own_s = time.perf_counter() - start
     same, count = equal_tensors(ours, work / "analysis")
     return [
-        Row("simulate: time / accuracy_analysis", f"1/{own_s / fast_s:.1f} ({fast_s:.1f} s of {own_s:.1f} s)", "<= 1/8",
-            own_s / fast_s >= 8),
+        Row(
+            "simulate: time / accuracy_analysis",
+            f"1/{own_s / fast_s:.1f} ({fast_s:.1f} s of {own_s:.1f} s)",
+            "<= 1/8",
+            own_s / fast_s >= 8,
+        ),
         Row("simulate: tensors equal to the toolkit's", f"{same} of {count}", "all", same == count > 0),
     ]
 

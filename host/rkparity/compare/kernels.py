@@ -120,17 +120,20 @@ def _native_options(options: ScoreOptions) -> Any:
         raise UsageError(f"scale is {options.scale}, it must be positive")
     low, high = options.saturation or (0.0, 0.0)
     slack = options.scale / 2 if options.scale is not None else 0.0
-    return ffi.new("struct rkp_pair_options *", {
-        "atol": options.atol,
-        "rtol": options.rtol,
-        "lsb": options.scale or 0.0,
-        "ulp_limit": options.ulp_limit,
-        "saturation_low": low + slack,
-        "saturation_high": high - slack,
-        "with_ulp": options.float16_ulp,
-        "with_saturation": options.saturation is not None,
-        "implementation": options.implementation,
-    })
+    return ffi.new(
+        "struct rkp_pair_options *",
+        {
+            "atol": options.atol,
+            "rtol": options.rtol,
+            "lsb": options.scale or 0.0,
+            "ulp_limit": options.ulp_limit,
+            "saturation_low": low + slack,
+            "saturation_high": high - slack,
+            "with_ulp": options.float16_ulp,
+            "with_saturation": options.saturation is not None,
+            "implementation": options.implementation,
+        },
+    )
 
 
 def _side(side: Any, with_saturation: bool) -> SideStatistics:
@@ -185,11 +188,16 @@ def _statistics(pair: Any, options: ScoreOptions) -> PairStatistics:
         over_tolerance=pair.over_tolerance,
         test=_side(pair.test, saturation),
         reference=_side(pair.reference, saturation),
-        lsb=None if options.scale is None else LsbStatistics(
-            options.scale, max_abs_error / options.scale,
-            (n_finite - over[0], over[0] - over[1], over[1] - over[2], over[2])),
+        lsb=None
+        if options.scale is None
+        else LsbStatistics(
+            options.scale,
+            max_abs_error / options.scale,
+            (n_finite - over[0], over[0] - over[1], over[1] - over[2], over[2]),
+        ),
         ulp=UlpStatistics(pair.max_ulp if defined else math.nan, options.ulp_limit, pair.over_ulp)
-        if options.float16_ulp else None,
+        if options.float16_ulp
+        else None,
     )
 
 
@@ -209,35 +217,50 @@ def _source(kind: str, quantization: Quantization | None, what: object) -> Any:
 @functools.lru_cache(maxsize=1024)
 def _native_source(kind: str, quantization: Quantization | None) -> Any:
     # The kernels only read it, so pairs may share it.
-    return ffi.new("struct rkp_source *", {
-        "dtype": _DTYPES[kind],
-        "quantized": quantization is not None,
-        "zero_point": quantization.zero_point if quantization else 0,
-        "scale": quantization.scale if quantization else 1.0,
-    })
+    return ffi.new(
+        "struct rkp_source *",
+        {
+            "dtype": _DTYPES[kind],
+            "quantized": quantization is not None,
+            "zero_point": quantization.zero_point if quantization else 0,
+            "scale": quantization.scale if quantization else 1.0,
+        },
+    )
 
 
-def _check_shapes(test: tuple[int, ...], reference: tuple[int, ...], test_name: object, reference_name: object,
-                  ignore_unit_dims: bool) -> None:
+def _check_shapes(
+    test: tuple[int, ...], reference: tuple[int, ...], test_name: object, reference_name: object, ignore_unit_dims: bool
+) -> None:
     if test == reference:
         return
     if ignore_unit_dims and [dim for dim in test if dim != 1] == [dim for dim in reference if dim != 1]:
         return
-    raise ShapeMismatch(f"{test_name} against {reference_name}: shape {test} against {reference}",
-                        hint="the two files are not the same tensor, or one is in another layout (NCHW against NHWC)")
+    raise ShapeMismatch(
+        f"{test_name} against {reference_name}: shape {test} against {reference}",
+        hint="the two files are not the same tensor, or one is in another layout (NCHW against NHWC)",
+    )
 
 
-def score_arrays(test: NDArray[Any], reference: NDArray[Any], options: ScoreOptions = DEFAULT_OPTIONS, *,
-                 test_quantization: Quantization | None = None, reference_quantization: Quantization | None = None,
-                 ignore_unit_dims: bool = False) -> PairStatistics:
+def score_arrays(
+    test: NDArray[Any],
+    reference: NDArray[Any],
+    options: ScoreOptions = DEFAULT_OPTIONS,
+    *,
+    test_quantization: Quantization | None = None,
+    reference_quantization: Quantization | None = None,
+    ignore_unit_dims: bool = False,
+) -> PairStatistics:
     """All scores of two arrays of equal shape, of any number type, in any memory order.
 
     With a Quantization an integer side is dequantised first. With `ignore_unit_dims` shapes may differ in dimensions
     of 1. Raises ShapeMismatch for other shapes, UsageError for types that are not plain numbers.
     """
     _check_shapes(test.shape, reference.shape, "test", "reference", ignore_unit_dims)
-    pair = _Pair(options, _source(_kind(test), test_quantization, "test"),
-                 _source(_kind(reference), reference_quantization, "reference"))
+    pair = _Pair(
+        options,
+        _source(_kind(test), test_quantization, "test"),
+        _source(_kind(reference), reference_quantization, "reference"),
+    )
     if _is_plain(test) and _is_plain(reference):
         pair.update(_pointer(test), _pointer(reference), test.size)
     else:
@@ -248,9 +271,15 @@ def score_arrays(test: NDArray[Any], reference: NDArray[Any], options: ScoreOpti
     return pair.statistics()
 
 
-def score_channels(test: NDArray[Any], reference: NDArray[Any], axis: int, options: ScoreOptions = DEFAULT_OPTIONS, *,
-                   test_quantization: Quantization | None = None,
-                   reference_quantization: Quantization | None = None) -> tuple[PairStatistics, ...]:
+def score_channels(
+    test: NDArray[Any],
+    reference: NDArray[Any],
+    axis: int,
+    options: ScoreOptions = DEFAULT_OPTIONS,
+    *,
+    test_quantization: Quantization | None = None,
+    reference_quantization: Quantization | None = None,
+) -> tuple[PairStatistics, ...]:
     """The scores of every channel along `axis`; an index in them is the flat index within the channel.
 
     Raises as score_arrays does, and UsageError if there is no such axis.
@@ -262,8 +291,13 @@ def score_channels(test: NDArray[Any], reference: NDArray[Any], axis: int, optio
 
     test_channels, reference_channels = np.moveaxis(test, axis, 0), np.moveaxis(reference, axis, 0)
     return tuple(
-        score_arrays(np.asarray(test_channel), np.asarray(reference_channel), options,
-                     test_quantization=test_quantization, reference_quantization=reference_quantization)
+        score_arrays(
+            np.asarray(test_channel),
+            np.asarray(reference_channel),
+            options,
+            test_quantization=test_quantization,
+            reference_quantization=reference_quantization,
+        )
         for test_channel, reference_channel in zip(test_channels, reference_channels)
     )
 
@@ -300,8 +334,13 @@ class TensorFile:
     quantization: Quantization | None = None
 
 
-def score_files(test: TensorFile | Path, reference: TensorFile | Path, options: ScoreOptions = DEFAULT_OPTIONS, *,
-                ignore_unit_dims: bool = False) -> PairStatistics:
+def score_files(
+    test: TensorFile | Path,
+    reference: TensorFile | Path,
+    options: ScoreOptions = DEFAULT_OPTIONS,
+    *,
+    ignore_unit_dims: bool = False,
+) -> PairStatistics:
     """score_arrays on two `.npy` files, in fixed memory whatever their size.
 
     Raises DataError for a damaged file, ShapeMismatch, UsageError.
@@ -310,8 +349,9 @@ def score_files(test: TensorFile | Path, reference: TensorFile | Path, options: 
     return score_together(files, [(0, 1, options)], ignore_unit_dims=ignore_unit_dims)[0]
 
 
-def score_together(files: Sequence[TensorFile], pairs: Sequence[tuple[int, int, ScoreOptions]], *,
-                   ignore_unit_dims: bool = False) -> list[PairStatistics]:
+def score_together(
+    files: Sequence[TensorFile], pairs: Sequence[tuple[int, int, ScoreOptions]], *, ignore_unit_dims: bool = False
+) -> list[PairStatistics]:
     """Scores several pairs among `files`, each (test, reference, options) by position, reading every file once.
 
     Board against simulator, board against golden and simulator against golden cost three reads instead of six.
@@ -326,15 +366,25 @@ def begin_apart(test: TensorFile, reference: TensorFile, *, ignore_unit_dims: bo
     return stats.equal != stats.n
 
 
-def _score_read(files: Sequence[TensorFile], pairs: Sequence[tuple[int, int, ScoreOptions]], ignore_unit_dims: bool,
-                at_most: int | None) -> list[PairStatistics]:
+def _score_read(
+    files: Sequence[TensorFile],
+    pairs: Sequence[tuple[int, int, ScoreOptions]],
+    ignore_unit_dims: bool,
+    at_most: int | None,
+) -> list[PairStatistics]:
     with contextlib.ExitStack() as stack:
         readers = [stack.enter_context(ChunkReader(file.path)) for file in files]
         for test, reference, _ in pairs:
-            _check_shapes(readers[test].header.shape, readers[reference].header.shape, files[test].path,
-                          files[reference].path, ignore_unit_dims)
-        sources = [_source(reader.header.descr[1:], file.quantization, file.path)
-                   for reader, file in zip(readers, files)]
+            _check_shapes(
+                readers[test].header.shape,
+                readers[reference].header.shape,
+                files[test].path,
+                files[reference].path,
+                ignore_unit_dims,
+            )
+        sources = [
+            _source(reader.header.descr[1:], file.quantization, file.path) for reader, file in zip(readers, files)
+        ]
         native = [_Pair(options, sources[test], sources[reference]) for test, reference, options in pairs]
         total = readers[0].size if readers else 0
         for reader in readers:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Board, BoardMaker, compile_c
+from diagnose_bench import ROOT, Board, BoardMaker, compile_c
 
 from rkparity.diagnose.diagnose import Diagnosis, Material, diagnose
 from rkparity.diagnose.log_lines import log_findings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Board, BoardMaker
+from diagnose_bench import Board, BoardMaker
 
 from rkparity.cli.main import main
 from rkparity.runs import Engine, Manifest, ModelRecord, Precision, RunWriter

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Board, BoardMaker
+from diagnose_bench import Board, BoardMaker
 from numpy.typing import NDArray
 
 from rkparity.diagnose.diagnose import Diagnosis, Material, diagnose

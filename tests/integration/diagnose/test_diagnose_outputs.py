@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from conftest import BoardMaker
+from diagnose_bench import BoardMaker
 
 from rkparity.diagnose.diagnose import Diagnosis, Material, diagnose
 

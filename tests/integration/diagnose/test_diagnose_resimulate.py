@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Board, BoardMaker
+from diagnose_bench import Board, BoardMaker
 
 from rkparity.cli.main import main
 from rkparity.diagnose.diagnose import Material, diagnose

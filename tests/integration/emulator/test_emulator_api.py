@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import counting
 from emulated_library import Runtime, TensorAttr
+from emulator_bench import counting
 
 F32, F16, I8, U8, I64 = 0, 1, 2, 3, 8
 NCHW, NHWC, NC1HWC2, UNDEFINED = 0, 1, 2, 3

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import counting
 from emulated_library import Runtime, TensorAttr, TensorMem
+from emulator_bench import counting
 
 U8 = 3
 TO_DEVICE, FROM_DEVICE, BOTH = 1, 2, 3
@@ -88,9 +88,7 @@ def test_output_is_seen_after_sync_from_device(opened: Runtime) -> None:
 
 
 @pytest.mark.parametrize(("flags", "expected"), [(0, 0.0), (CACHEABLE, 0.0), (NON_CACHEABLE, 9.0)])
-def test_only_cacheable_memory_is_stale(
-    opened: Runtime, counting_models: Any, flags: int, expected: float
-) -> None:
+def test_only_cacheable_memory_is_stale(opened: Runtime, counting_models: Any, flags: int, expected: float) -> None:
     mem = opened.library.rknn_create_mem2(opened.context, INPUT_NBYTES, flags)
     bind(opened, pixels_attr(opened), mem)
     ctypes.memset(mem.contents.virt_addr, 9, INPUT_NBYTES)

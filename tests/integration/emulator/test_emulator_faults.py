@@ -177,9 +177,7 @@ def rkparity(*arguments: object) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def reference(
-    toolkit_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, np.ndarray]:
+def reference(toolkit_python: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
     """What the simulator makes of a picture."""
     folder = tmp_path_factory.mktemp("reference")
     rknn = models / "cnn_classifier" / "c25_cnn_classifier_int8.rknn"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, compile_library
+from emulator_bench import ROOT, compile_library
 
 from rkparity.emulator.catalogue import ModelCatalogue
 from rkparity.model import Model

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, compile_library
+from emulator_bench import ROOT, compile_library
 
 from support import require
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from emulated_library import Runtime
+from emulator_bench import ROOT
 
 from rkparity.emulator.catalogue import ModelCatalogue
 from rkparity.errors import DataError, UsageError

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import compile_library
+from emulator_bench import compile_library
 from test_emulator_programs import PROGRAMS, compile_program
 
 from support import require

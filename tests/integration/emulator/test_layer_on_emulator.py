@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from emulator_bench import ROOT
 
 from rkparity.trace import Init, InputsSet, OutputsGet, read_traces
 from support import require

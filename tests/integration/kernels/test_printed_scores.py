@@ -18,9 +18,18 @@ ARCHIVES = {
     DATA / "compare" / "multi_input_int8_snapshot.zip": "multi_input_int8",
 }
 ROWS = {
-    "cnn_classifier_fp16": 13, "cnn_classifier_int8": 12, "fp16_overflow_fp16": 3, "fp16_overflow_int8": 7,
-    "multi_input_fp16": 20, "multi_input_int8": 23, "non4d_fp16": 9, "non4d_int8": 10, "odd_names_fp16": 9,
-    "odd_names_int8": 11, "outlier_channel_fp16": 11, "outlier_channel_int8": 11,
+    "cnn_classifier_fp16": 13,
+    "cnn_classifier_int8": 12,
+    "fp16_overflow_fp16": 3,
+    "fp16_overflow_int8": 7,
+    "multi_input_fp16": 20,
+    "multi_input_int8": 23,
+    "non4d_fp16": 9,
+    "non4d_int8": 10,
+    "odd_names_fp16": 9,
+    "odd_names_int8": 11,
+    "outlier_channel_fp16": 11,
+    "outlier_channel_int8": 11,
 }
 # Cells are printed with %.5f; wide ones run together, empty and special ones (q_inf, q_nan) have no number.
 ROW = re.compile(r"\[\w+\] (?P<name>(?:(?!  ).)+) {2,}(?P<cosine>\d+\.\d{5}) *\| *(?P<euclidean>\d+\.\d{5})")

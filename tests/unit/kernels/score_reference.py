@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def reference_scores(test: NDArray[Any], reference: NDArray[Any], *, atol: float, rtol: float,
-                     scale: float | None = None) -> dict[str, Any]:
+def reference_scores(
+    test: NDArray[Any], reference: NDArray[Any], *, atol: float, rtol: float, scale: float | None = None
+) -> dict[str, Any]:
     """The scores of two equally shaped arrays whose values float32 or float64 holds."""
-    narrow = all(array.dtype in (np.float16, np.float32, np.int8, np.uint8, np.int16, np.uint16, np.bool_)
-                 for array in (test, reference))
+    narrow = all(
+        array.dtype in (np.float16, np.float32, np.int8, np.uint8, np.int16, np.uint16, np.bool_)
+        for array in (test, reference)
+    )
     work = np.float32 if narrow else np.float64
     a, b = test.astype(work).ravel(), reference.astype(work).ravel()
     finite = np.isfinite(a) & np.isfinite(b)

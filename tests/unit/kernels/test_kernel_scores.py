@@ -17,8 +17,20 @@ from rkparity.compare.kernels import Quantization, ScoreOptions, ShapeMismatch, 
 from rkparity.compare.statistics import PairStatistics
 from rkparity.errors import UsageError
 
-DTYPES = ["float32", "float16", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32",
-          "int64", "uint64", "bool"]
+DTYPES = [
+    "float32",
+    "float16",
+    "float64",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "bool",
+]
 
 
 def assert_scores(got: PairStatistics, expected: dict[str, Any]) -> None:
@@ -29,8 +41,9 @@ def assert_scores(got: PairStatistics, expected: dict[str, Any]) -> None:
             assert getattr(got, name) == pytest.approx(expected[name], rel=1e-11, abs=0), name
         size = expected["norm_test"] * expected["norm_reference"]
         assert got.dot == pytest.approx(expected["dot"], rel=1e-11, abs=1e-11 * size)
-        assert got.mean_offset == pytest.approx(expected["mean_offset"], rel=1e-9,
-                                                abs=1e-11 * (expected["norm_test"] + expected["norm_reference"]))
+        assert got.mean_offset == pytest.approx(
+            expected["mean_offset"], rel=1e-9, abs=1e-11 * (expected["norm_test"] + expected["norm_reference"])
+        )
     for name in ("test", "reference"):
         side = getattr(got, name)
         for field, value in expected[name].items():
@@ -74,8 +87,9 @@ def test_any_float32_pair_equals_numpy(reference: NDArray[np.float32], data: st.
 
 
 @settings(max_examples=60, deadline=None)
-@given(hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(-1000, 1000, width=32)),
-       st.floats(0.125, 8, width=32))
+@given(
+    hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(-1000, 1000, width=32)), st.floats(0.125, 8, width=32)
+)
 def test_cosine_has_its_invariants(values: NDArray[np.float32], gain: float) -> None:
     same = score_arrays(values, values)
     assert same.cosine == pytest.approx(1.0, abs=1e-12)
@@ -153,8 +167,16 @@ def test_nonfinite_values_are_counted_and_kept_out_of_the_scores() -> None:
 def test_without_a_finite_pair_scores_are_not_defined() -> None:
     got = score_arrays(np.float32([math.nan, 1]), np.float32([1, math.inf]), ScoreOptions(scale=1.0, float16_ulp=True))
     assert not got.finite
-    for name in ("cosine", "euclidean", "relative_euclidean", "sqnr_db", "max_abs_error", "mean_offset", "scale_ratio",
-                 "norm_ratio"):
+    for name in (
+        "cosine",
+        "euclidean",
+        "relative_euclidean",
+        "sqnr_db",
+        "max_abs_error",
+        "mean_offset",
+        "scale_ratio",
+        "norm_ratio",
+    ):
         assert math.isnan(getattr(got, name)), name
     assert got.max_abs_index is None
     json = got.to_json()
@@ -168,8 +190,16 @@ def test_json_says_what_it_cannot_hold() -> None:
     json = score_arrays(np.float32([1, 2]), np.float32([1, 2])).to_json()
     assert json["sqnr_db"] is None
     assert json["special"] == {"sqnr_db": "inf"}
-    assert json["test"] == {"nan": 0, "positive_inf": 0, "negative_inf": 0, "zeros": 0, "minimum": 1.0, "maximum": 2.0,
-                            "saturated_low": None, "saturated_high": None}
+    assert json["test"] == {
+        "nan": 0,
+        "positive_inf": 0,
+        "negative_inf": 0,
+        "zeros": 0,
+        "minimum": 1.0,
+        "maximum": 2.0,
+        "saturated_low": None,
+        "saturated_high": None,
+    }
     assert json["lsb"] is None
 
 
@@ -246,7 +276,8 @@ def test_memory_order_and_strides_do_not_matter() -> None:
     expected = score_arrays(test, reference)
     assert score_arrays(np.asfortranarray(test), reference) == expected
     assert score_arrays(test.transpose(3, 1, 0, 2), reference.transpose(3, 1, 0, 2)).euclidean == pytest.approx(
-        expected.euclidean)
+        expected.euclidean
+    )
     assert score_arrays(test[:, ::2], reference[:, ::2]).n == 4 * 3 * 6 * 7
     assert score_arrays(test.astype(">f4"), reference) == expected
     unaligned = np.frombuffer(b"\0" + test.tobytes(), np.uint8)[1:].view(np.float32).reshape(test.shape)
@@ -279,13 +310,16 @@ def test_large_sums_stay_accurate() -> None:
     assert got.cosine == pytest.approx(1.0, abs=1e-14)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    (ScoreOptions(atol=-1), "atol"),
-    (ScoreOptions(rtol=math.nan), "rtol"),
-    (ScoreOptions(scale=0.0), "scale"),
-    (ScoreOptions(scale=math.inf), "scale"),
-    (ScoreOptions(ulp_limit=-1), "ulp_limit"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ScoreOptions(atol=-1), "atol"),
+        (ScoreOptions(rtol=math.nan), "rtol"),
+        (ScoreOptions(scale=0.0), "scale"),
+        (ScoreOptions(scale=math.inf), "scale"),
+        (ScoreOptions(ulp_limit=-1), "ulp_limit"),
+    ],
+)
 def test_impossible_options_are_refused(options: ScoreOptions, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         score_arrays(np.zeros(1, np.float32), np.zeros(1, np.float32), options)

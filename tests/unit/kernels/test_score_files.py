@@ -192,8 +192,12 @@ def test_memory_stays_fixed_and_numpy_is_not_needed(tmp_path: Path) -> None:
         "assert 'numpy' not in sys.modules\n"
         "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.npy"), str(tmp_path / "b.npy")],
-                          capture_output=True, text=True, check=False,
-                          env={"PYTHONPATH": ":".join(path for path in sys.path if path), "PATH": "/usr/bin:/bin"})
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "a.npy"), str(tmp_path / "b.npy")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": ":".join(path for path in sys.path if path), "PATH": "/usr/bin:/bin"},
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 60_000

@@ -51,9 +51,7 @@ class BoardJobs:
             stack.enter_context(board_of(rknn, Path(dumps), values, out.parent / f"{out.name}-adb"))
             if not tensors and snapshot_tap_works(simulator_module):
                 stack.enter_context(replaced(simulator_module, "_snapshot_tensor", _write_nothing))
-            call_toolkit(
-                "accuracy_analysis", rknn.accuracy_analysis, inputs=inputs, output_dir=str(out), target=target
-            )
+            call_toolkit("accuracy_analysis", rknn.accuracy_analysis, inputs=inputs, output_dir=str(out), target=target)
         return {"table": str(out / "error_analysis.txt")}
 
 
