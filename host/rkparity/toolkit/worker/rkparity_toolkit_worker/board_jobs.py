@@ -7,14 +7,13 @@ the dumps is its own. The names replaced are private; 2.3.2 and 2.5.0 have them.
 
 from __future__ import annotations
 
+import importlib
 import shlex
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 import numpy as np
-import rknn.api.rknn_base as base_module
-import rknn.api.rknn_platform as platform_module
 import rknn.api.simulator as simulator_module
 
 from rkparity_toolkit_worker.capture import replaced, snapshot_tap_works
@@ -58,12 +57,14 @@ class BoardJobs:
 @contextmanager
 def board_of(rknn: Any, dumps: Path, outputs: list[Any], adb: Path) -> Iterator[None]:
     """Inside the block the toolkit finds a board whose last run left `dumps` and gave `outputs`."""
-    missing = [
-        name
-        for owner, name in ((base_module, "RKNNRuntime"), (platform_module, "get_adb_path"))
-        if not hasattr(owner, name)
-    ]
-    if missing or not hasattr(rknn.rknn_base, "_get_dump_path_on_devices"):
+    # Private modules: a version without them can do everything but this.
+    try:
+        base_module: Any = importlib.import_module("rknn.api.rknn_base")
+        platform_module: Any = importlib.import_module("rknn.api.rknn_platform")
+    except ImportError:
+        base_module = platform_module = None
+    known = hasattr(base_module, "RKNNRuntime") and hasattr(platform_module, "get_adb_path")
+    if not known or not hasattr(rknn.rknn_base, "_get_dump_path_on_devices"):
         raise JobFailed("argument", "accuracy_analysis", "this version's way to a board is not one rkparity knows")
     adb.write_text(_ADB.format(source=shlex.quote(str(dumps))), encoding="utf-8")
     adb.chmod(0o700)
