@@ -99,9 +99,13 @@ def _diagnose(
     """Names the cause of what diverges, as far as dumps and reference tell."""
     from rkparity.diagnose.diagnose import Material, diagnose_comparison
     from rkparity.report.diagnosis import print_diagnosis
+    from rkparity.trace import find_traces, read_trace
 
+    found = find_traces(dumps)
     try:
-        diagnosis = diagnose_comparison(comparison, dumps, reference, Material(golden=golden, model=model))
+        # A run of `rkparity run-app` holds the trace of its program.
+        material = Material(golden=golden, model=model, traces=tuple(read_trace(path) for path in found))
+        diagnosis = diagnose_comparison(comparison, dumps, reference, material)
     except RkparityError as error:
         # The comparison stands, whatever its explanation stumbles over.
         print(f"no diagnosis: {error.message}")
@@ -109,6 +113,8 @@ def _diagnose(
     if diagnosis.findings:
         print("\ndiagnosis (rkparity diagnose says more):\n")
         print_diagnosis(diagnosis, headline=False)
+    if found:
+        print(f"what the program's calls say: rkparity lint {dumps}")
 
 
 def main() -> int:

@@ -213,7 +213,7 @@ def constant_text(values: Array) -> str:
         return ""
     return (
         f"every element is {flat[0]:g}: no data was set (rknn_inputs_set returns 0 for a buffer of the wrong size or "
-        "a wrong fmt and copies nothing), or the buffer was empty"
+        "a wrong fmt and copies nothing), the buffer was empty, or its numbers all became this one (normalised twice)"
     )
 
 

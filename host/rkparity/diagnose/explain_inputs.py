@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,8 @@ def _explain(
     expected = _expected(evidence, _earlier(traces, model, evidence.tensor))
     if expected is None:
         return
-    explanation = explain_input(_observed(evidence, model), expected, picture, folder=folder)
+    observed = replace(_observed(evidence, model), given_range=_range_given(traces, model, evidence.tensor))
+    explanation = explain_input(observed, expected, picture, folder=folder)
     if not explanation.findings or explanation.unexplained:
         given = _given(traces, model, evidence)
         if given is not None:
@@ -163,21 +165,45 @@ def _expected(evidence: InputEvidence, earlier: tuple[NDArray[Any], ...]) -> Exp
     return ExpectedInput(raw, evidence.normalized, evidence.mean or (), evidence.std or (), earlier)
 
 
-def _inputs_of(traces: Sequence[Trace], model: Model | None, tensor: str) -> list[tuple[InputGiven, Path]]:
+def _all_given(traces: Sequence[Trace], model: Model | None, tensor: str) -> list[tuple[InputGiven, Trace]]:
+    """Every rknn_input the application gave for this tensor, in the order of its calls."""
     from rkparity.trace import InputsSet
 
     if model is None:
         return []
     names = [sanitize(item.name) for item in model.input_tensors]
     index = names.index(sanitize(tensor)) if sanitize(tensor) in names else -1
-    found = []
-    for trace in traces:
-        for call in trace.calls:
-            if isinstance(call.details, InputsSet):
-                for given in call.details.inputs:
-                    if given.position == index and given.content is not None and given.content.file:
-                        found.append((given, beside(trace.path.parent, given.content.file)))
-    return found
+    return [
+        (given, trace)
+        for trace in traces
+        for call in trace.calls
+        if isinstance(call.details, InputsSet)
+        for given in call.details.inputs
+        if given.position == index
+    ]
+
+
+def _inputs_of(traces: Sequence[Trace], model: Model | None, tensor: str) -> list[tuple[InputGiven, Path]]:
+    """Those whose buffers the trace holds."""
+    return [
+        (given, beside(trace.path.parent, given.content.file))
+        for given, trace in _all_given(traces, model, tensor)
+        if given.content is not None and given.content.file
+    ]
+
+
+def _range_given(traces: Sequence[Trace], model: Model | None, tensor: str) -> tuple[float, float] | None:
+    """The ends of the numbers in the last buffer; None when the trace has no statistics, or the numbers are codes."""
+    every = _all_given(traces, model, tensor)
+    if not every:
+        return None
+    given = every[-1][0]
+    values = given.content.values if given.content is not None else None
+    if given.pass_through or given.type not in ("FLOAT32", "FLOAT16", "UINT8") or values is None:
+        return None
+    if values.minimum is None or values.maximum is None or values.nan or values.inf:
+        return None
+    return values.minimum, values.maximum
 
 
 def _earlier(traces: Sequence[Trace], model: Model | None, tensor: str) -> tuple[NDArray[Any], ...]:

@@ -72,4 +72,5 @@ def _summary(diagnosis: Diagnosis) -> str:
         for kind, count in counts.items()
         if count
     ]
-    return f"{len(diagnosis.findings)} findings: {', '.join(parts)}"
+    noun = "finding" if len(diagnosis.findings) == 1 else "findings"
+    return f"{len(diagnosis.findings)} {noun}: {', '.join(parts)}"

@@ -10,6 +10,7 @@ import pytest
 from diagnose_bench import ROOT, Board, BoardMaker, compile_c
 
 from rkparity.diagnose.diagnose import Diagnosis, Material, diagnose
+from rkparity.diagnose.findings import Severity
 from rkparity.diagnose.log_lines import log_findings
 from rkparity.trace import read_traces
 
@@ -109,6 +110,13 @@ def test_class_d_an_input_that_was_not_set_again(application: Application, layer
     (finding,) = [item for item in ran.diagnose().findings if item.id == "input.not_taken"]
     assert "holds what was given in call 1 of 2" in finding.cause
     assert finding.evidence[0].numbers == {"declared": 64 * 64 * 3 + 64, "needed": 64 * 64 * 3}
+
+
+def test_class_d_nothing_was_set_and_the_trace_knows_what_was_given(application: Application, layer: Path) -> None:
+    ran = application(CNN, "nothing_set", preload=layer)
+    (finding,) = [item for item in ran.diagnose().findings if item.id == "input.stale.zero"]
+    assert (finding.severity, finding.confidence) == (Severity.ERROR, 0.97)
+    assert "rknn_inputs_set returned 0 and copied nothing" in finding.cause
 
 
 def test_a_traced_right_program_has_nothing(application: Application, layer: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,32 @@ def test_constant_input_is_a_tie_where_a_cast_explains_it_as_well() -> None:
     assert len(answer.tied) == 2
     assert all(item.confidence < 0.5 for item in answer.hypotheses)
     assert answer.findings[0].severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("given_range", "expected", "said"),
+    [
+        # (x - 127.5) / 127.5 of pixels, given to a model that does the same: all codes become the lowest.
+        ((-1.0, 1.0), "values.normalized_twice", "normalises"),
+        ((0.0, 0.0), "stale.zero", "never filled"),
+        # Pixels would not have become one value: the runtime did not take them.
+        ((0.0, 255.0), "stale.zero", "copied nothing"),
+    ],
+)
+def test_the_range_of_the_buffer_decides_why_an_input_is_constant(
+    given_range: tuple[float, float], expected: str, said: str
+) -> None:
+    mean, std, scale, zero_point = (127.5,) * 3, (127.5,) * 3, 0.0075, 0
+    seen = np.full(PICTURE.shape, -128 * scale, np.float32).transpose(2, 0, 1)[None]
+    known = ExpectedInput(PICTURE[None], None, mean, std)
+    observed = ObservedInput(seen, scale, zero_point)
+    answer = explain_input(replace(observed, given_range=given_range), known)
+    assert [item.ids for item in answer.hypotheses] == [(expected,)]
+    assert answer.hypotheses[0].confidence == 0.97
+    assert said in answer.hypotheses[0].text
+    (finding,) = answer.findings
+    assert finding.severity is Severity.ERROR
+    assert len(explain_input(observed, known).tied) == 2
 
 
 def test_normalised_twice_in_a_quantised_model() -> None:

@@ -19,7 +19,8 @@ class ObservedInput:
     `values`: (1, C, H, W) or (C, H, W) for pictures, any shape otherwise; uint8 for pixels before mean and std, floats
     for values after them (dequantised), int8 for codes. `scale` and `zero_point` are the input tensor's when the model
     is quantised; `float16` says that the model holds it in float16 (RKNN manual 7.2.2; evidence 160_gen_u8_nhwc_pt0).
-    `before_normalization`: floats an application gave, not yet normalised by the runtime.
+    `before_normalization`: floats an application gave, not yet normalised by the runtime. `given_range`: the smallest
+    and the largest number the application gave, in its own type, by the trace of its calls; None when not known.
     """
 
     values: NDArray[Any]
@@ -27,6 +28,7 @@ class ObservedInput:
     zero_point: int = 0
     float16: bool = False
     before_normalization: bool = False
+    given_range: tuple[float, float] | None = None
     name: str = ""
     file: str | None = None
 

@@ -72,7 +72,8 @@ class Problem:
     """The two sides in one space: pictures (H, W, C) in pixel units.
 
     `base` holds whole numbers 0..255 where `whole`; `wanted_mean` and `wanted_std` lead from it to the expected
-    normalised input. `shape` is (H, W, C). What is no picture is (1, N, 1).
+    normalised input. `shape` is (H, W, C). What is no picture is (1, N, 1). `given_range`: the ends of the numbers the
+    application gave.
     """
 
     runtime: Runtime
@@ -83,6 +84,7 @@ class Problem:
     wanted_std: NDArray[Any]
     is_picture: bool
     earlier: tuple[NDArray[Any], ...]
+    given_range: tuple[float, float] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -151,7 +153,17 @@ def pose(observed: ObservedInput, expected: ExpectedInput, picture: NDArray[Any]
     if not is_picture:
         base = base.reshape(seen.shape)
     earlier = tuple(item.reshape(base.shape) for item in map(_interleaved, expected.earlier) if item.size == base.size)
-    return Problem(runtime, seen, np.ascontiguousarray(base), whole, wanted_mean, wanted_std, is_picture, earlier)
+    return Problem(
+        runtime,
+        seen,
+        np.ascontiguousarray(base),
+        whole,
+        wanted_mean,
+        wanted_std,
+        is_picture,
+        earlier,
+        observed.given_range,
+    )
 
 
 def _planar(array: NDArray[Any]) -> NDArray[Any]:

@@ -108,7 +108,7 @@ int main(int argc, char **argv) {
         input.type = RKABI_TYPE_INT8;
     } else if (is(mode, "nothing_set")) {
         input.size = n + 64; /* returns 0 and copies nothing */
-        input.buf = calloc(1, n + 64);
+        input.buf = memcpy(calloc(1, n + 64), input.buf, n);
     } else if (is(mode, "stale")) { /* the second picture is too large for the input: the first one stays */
         check(rknn_inputs_set(context, 1, &input), "rknn_inputs_set");
         check(rknn_run(context, NULL), "rknn_run");
