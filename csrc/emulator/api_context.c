@@ -46,7 +46,11 @@ EMU_EXPORT int rknn_dup_context(rkabi_context *from, rkabi_context *to) {
     emu_context *context = emu_context_acquire(*from);
     if (context == NULL)
         return RKABI_ERR_CTX_INVALID;
-    int status = emu_context_create(context->model_bytes, context->model_nbytes, context->flags, to);
+    int status = RKABI_ERR_FAIL;
+    if (context->file->is_dynamic) /* the vendor's guide to dynamic shapes */
+        emu_log(context->level, 'E', "rkparity emulated runtime: rknn_dup_context does not take a model with dynamic shapes");
+    else
+        status = emu_context_create(context->model_bytes, context->model_nbytes, context->flags, to);
     emu_context_release(context);
     return status;
 }
@@ -85,25 +89,4 @@ EMU_EXPORT int rknn_set_weight_mem(rkabi_context ctx, rkabi_tensor_mem *mem) {
 
 EMU_EXPORT int rknn_set_internal_mem(rkabi_context ctx, rkabi_tensor_mem *mem) {
     return rknn_set_weight_mem(ctx, mem);
-}
-
-static int refuse_dynamic(rkabi_context ctx) {
-    emu_context *context = emu_context_acquire(ctx);
-    if (context == NULL)
-        return RKABI_ERR_CTX_INVALID;
-    emu_log(context->level, 'E', "rknn_set_input_shapes error, rknn model is static shape type, please export rknn with "
-            "dynamic_shapes");
-    emu_context_release(context);
-    return RKABI_ERR_MODEL_INVALID;
-}
-
-EMU_EXPORT int rknn_set_input_shape(rkabi_context ctx, rkabi_tensor_attr *attr) {
-    (void)attr;
-    return refuse_dynamic(ctx);
-}
-
-EMU_EXPORT int rknn_set_input_shapes(rkabi_context ctx, uint32_t n_inputs, rkabi_tensor_attr attr[]) {
-    (void)n_inputs;
-    (void)attr;
-    return refuse_dynamic(ctx);
 }

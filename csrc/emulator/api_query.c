@@ -37,19 +37,81 @@ static command_rule rule_of(rkabi_query command) {
     }
 }
 
-static int query_attribute(emu_context *context, bool input, emu_view view, const char *name, rkabi_tensor_attr *attr) {
+typedef struct attribute_query {
+    const char *name;
+    bool input;
+    emu_view view;
+    bool current; /* at the shapes of rknn_set_input_shapes, not at the largest ones */
+} attribute_query;
+
+static const attribute_query *attribute_query_of(rkabi_query command) {
+    static const attribute_query plain[] = {
+        {"RKNN_QUERY_INPUT_ATTR", true, EMU_VIEW_PLAIN, false},
+        {"RKNN_QUERY_OUTPUT_ATTR", false, EMU_VIEW_PLAIN, false},
+    };
+    static const attribute_query native[] = {
+        {"RKNN_QUERY_NATIVE_INPUT_ATTR", true, EMU_VIEW_NATIVE, false},
+        {"RKNN_QUERY_NATIVE_OUTPUT_ATTR", false, EMU_VIEW_NATIVE, false},
+        {"RKNN_QUERY_NATIVE_NHWC_INPUT_ATTR", true, EMU_VIEW_NATIVE_NHWC, false},
+        {"RKNN_QUERY_NATIVE_NHWC_OUTPUT_ATTR", false, EMU_VIEW_NATIVE_NHWC, false},
+    };
+    static const attribute_query current[] = {
+        {"RKNN_QUERY_CURRENT_INPUT_ATTR", true, EMU_VIEW_PLAIN, true},
+        {"RKNN_QUERY_CURRENT_OUTPUT_ATTR", false, EMU_VIEW_PLAIN, true},
+        {"RKNN_QUERY_CURRENT_NATIVE_INPUT_ATTR", true, EMU_VIEW_NATIVE, true},
+        {"RKNN_QUERY_CURRENT_NATIVE_OUTPUT_ATTR", false, EMU_VIEW_NATIVE, true},
+    };
+    if (command == RKABI_QUERY_INPUT_ATTR || command == RKABI_QUERY_OUTPUT_ATTR)
+        return &plain[command - RKABI_QUERY_INPUT_ATTR];
+    if (command >= RKABI_QUERY_NATIVE_INPUT_ATTR && command <= RKABI_QUERY_NATIVE_NHWC_OUTPUT_ATTR)
+        return &native[command - RKABI_QUERY_NATIVE_INPUT_ATTR];
+    if (command >= RKABI_QUERY_CURRENT_INPUT_ATTR && command <= RKABI_QUERY_CURRENT_NATIVE_OUTPUT_ATTR)
+        return &current[command - RKABI_QUERY_CURRENT_INPUT_ATTR];
+    return NULL;
+}
+
+static int query_attribute(emu_context *context, const attribute_query *what, rkabi_tensor_attr *attr) {
+    const char *name = what->name;
+    bool input = what->input;
     uint32_t index = attr->index;
     uint32_t count = input ? context->model->n_inputs : context->model->n_outputs;
+    if (what->current && !context->shapes_set) { /* a static model's line too (evidence 160_b25_c3w30_u8_int8) */
+        emu_log(context->level, 'E', "query %s error, please call rknn_set_input_shape first", name);
+        return RKABI_ERR_CTX_INVALID;
+    }
     if (index >= count) {
         /* "ouput_num" is the library's own spelling (evidence 160_rawq). */
         emu_log(context->level, 'E', "rknn_query, %s, p_attr->index(%u) >= %s(%u)!", name, index,
                 input ? "input_num" : "ouput_num", count);
         return RKABI_ERR_PARAM_INVALID;
     }
+    const emu_model *model = what->current ? context->model : &context->file->models[0];
     if (input)
-        emu_input_attribute(context, index, view, attr);
+        emu_input_attribute(context, model, index, what->view, attr);
     else
-        emu_output_attribute(context, index, view, attr);
+        emu_output_attribute(context, model, index, what->view, attr);
+    return RKABI_OK;
+}
+
+static int query_range(const emu_context *context, rkabi_input_range *range) {
+    const emu_file *file = context->file;
+    uint32_t index = range->index;
+    if (index >= context->model->n_inputs) {
+        emu_log(context->level, 'E', "rknn_query, RKNN_QUERY_INPUT_DYNAMIC_RANGE, index(%u) >= input_num(%u)!", index,
+                context->model->n_inputs);
+        return RKABI_ERR_PARAM_INVALID;
+    }
+    memset(range, 0, sizeof *range);
+    range->index = index;
+    range->shape_number = file->n_models;
+    for (uint32_t i = 0; i < file->n_models; i++) {
+        rkabi_tensor_attr attr;
+        emu_input_attribute(context, &file->models[i], index, EMU_VIEW_PLAIN, &attr);
+        range->fmt = attr.fmt;
+        range->n_dims = attr.n_dims;
+        memcpy(range->name, attr.name, sizeof range->name);
+        memcpy(range->dyn_range[i], attr.dims, sizeof range->dyn_range[i]);
+    }
     return RKABI_OK;
 }
 
@@ -100,22 +162,15 @@ static int query(emu_context *context, rkabi_query command, void *info, uint32_t
         emu_log(level, 'E', "rknn_query, unsupported cmd(%d)!", (int)command);
         return RKABI_ERR_FAIL;
     }
+    if (command >= RKABI_QUERY_INPUT_DYNAMIC_RANGE && !context->file->is_dynamic)
+        return refuse_dynamic(context, command);
+    const attribute_query *attribute = attribute_query_of(command);
+    if (attribute != NULL)
+        return query_attribute(context, attribute, info);
     switch (command) {
     case RKABI_QUERY_IN_OUT_NUM:
         *(rkabi_in_out_num *)info = (rkabi_in_out_num){context->model->n_inputs, context->model->n_outputs};
         return RKABI_OK;
-    case RKABI_QUERY_INPUT_ATTR:
-        return query_attribute(context, true, EMU_VIEW_PLAIN, "RKNN_QUERY_INPUT_ATTR", info);
-    case RKABI_QUERY_OUTPUT_ATTR:
-        return query_attribute(context, false, EMU_VIEW_PLAIN, "RKNN_QUERY_OUTPUT_ATTR", info);
-    case RKABI_QUERY_NATIVE_INPUT_ATTR:
-        return query_attribute(context, true, EMU_VIEW_NATIVE, "RKNN_QUERY_NATIVE_INPUT_ATTR", info);
-    case RKABI_QUERY_NATIVE_OUTPUT_ATTR:
-        return query_attribute(context, false, EMU_VIEW_NATIVE, "RKNN_QUERY_NATIVE_OUTPUT_ATTR", info);
-    case RKABI_QUERY_NATIVE_NHWC_INPUT_ATTR:
-        return query_attribute(context, true, EMU_VIEW_NATIVE_NHWC, "RKNN_QUERY_NATIVE_NHWC_INPUT_ATTR", info);
-    case RKABI_QUERY_NATIVE_NHWC_OUTPUT_ATTR:
-        return query_attribute(context, false, EMU_VIEW_NATIVE_NHWC, "RKNN_QUERY_NATIVE_NHWC_OUTPUT_ATTR", info);
     case RKABI_QUERY_PERF_DETAIL: {
         rkabi_perf_detail *detail = info;
         detail->data = context->perf_text;
@@ -141,8 +196,10 @@ static int query(emu_context *context, rkabi_query command, void *info, uint32_t
     case RKABI_QUERY_DEVICE_MEM_INFO:
         memset(info, 0, sizeof(rkabi_tensor_mem));
         return RKABI_OK;
+    case RKABI_QUERY_INPUT_DYNAMIC_RANGE:
+        return query_range(context, info);
     default:
-        return refuse_dynamic(context, command);
+        return RKABI_ERR_PARAM_INVALID;
     }
 }
 

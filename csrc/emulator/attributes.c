@@ -51,9 +51,10 @@ static void set_grouped(const emu_tensor *tensor, const emu_layout *layout, rkab
     attr->size_with_stride = attr->size;
 }
 
-void emu_input_attribute(const emu_context *context, uint32_t index, emu_view view, rkabi_tensor_attr *attr) {
-    const emu_tensor *tensor = &context->model->tensors[context->model->inputs[index].tensor];
-    const emu_layout *layout = &context->inputs[index].layout;
+void emu_input_attribute(const emu_context *context, const emu_model *model, uint32_t index, emu_view view,
+                         rkabi_tensor_attr *attr) {
+    const emu_tensor *tensor = &model->tensors[model->inputs[index].tensor];
+    emu_layout layout = emu_layout_of_input(tensor, context->chip);
     describe(context, tensor, index, attr);
     if (!emu_tensor_is_4d(tensor)) {
         if (context->version->pads_flat_input && view == EMU_VIEW_PLAIN)
@@ -61,11 +62,11 @@ void emu_input_attribute(const emu_context *context, uint32_t index, emu_view vi
         return;
     }
     set_nhwc(tensor, attr);
-    attr->w_stride = layout->arrangement == EMU_NHWC ? layout->w_stride : layout->w;
-    if (layout->arrangement == EMU_NHWC)
-        attr->size_with_stride = (uint32_t)(layout->slots * emu_type_nbytes(tensor->type));
+    attr->w_stride = layout.arrangement == EMU_NHWC ? layout.w_stride : layout.w;
+    if (layout.arrangement == EMU_NHWC)
+        attr->size_with_stride = (uint32_t)(layout.slots * emu_type_nbytes(tensor->type));
     else if (view == EMU_VIEW_NATIVE)
-        set_grouped(tensor, layout, attr); /* evidence mrt232_c16 */
+        set_grouped(tensor, &layout, attr); /* evidence mrt232_c16 */
 }
 
 /* Every view of the mini runtime's outputs: no notes, NHWC with whole groups of channels (evidence mrt232_b2, mrt232_c16). */
@@ -85,8 +86,9 @@ static void describe_mini_output(const emu_context *context, const emu_tensor *t
     }
 }
 
-void emu_output_attribute(const emu_context *context, uint32_t index, emu_view view, rkabi_tensor_attr *attr) {
-    const emu_tensor *tensor = &context->model->tensors[context->model->outputs[index]];
+void emu_output_attribute(const emu_context *context, const emu_model *model, uint32_t index, emu_view view,
+                          rkabi_tensor_attr *attr) {
+    const emu_tensor *tensor = &model->tensors[model->outputs[index]];
     describe(context, tensor, index, attr);
     if (context->version->mini) {
         describe_mini_output(context, tensor, view, attr);

@@ -11,7 +11,7 @@
 #include "emulator/place.h"
 
 #define MAGIC 0x31454b52u /* "RKE1" */
-#define PROTOCOL_VERSION 2u
+#define PROTOCOL_VERSION 3u
 #define MAX_DESCRIPTION ((uint64_t)64 << 20)
 
 enum operation { OPERATION_HELLO = 1, OPERATION_OPEN = 2, OPERATION_RUN = 3 };
@@ -124,7 +124,7 @@ int emu_client_connect(char *why, size_t why_size) {
     return connection;
 }
 
-int emu_client_open(int connection, const void *bytes, size_t nbytes, emu_model **model, char *why, size_t why_size) {
+int emu_client_open(int connection, const void *bytes, size_t nbytes, emu_file **file, char *why, size_t why_size) {
     emu_answer answer;
     int status = ask(connection, OPERATION_OPEN, bytes, nbytes, &answer, why, why_size);
     if (status != RKABI_OK)
@@ -141,10 +141,10 @@ int emu_client_open(int connection, const void *bytes, size_t nbytes, emu_model 
     }
     if (emu_answer_read(&answer, data, length)) {
         emu_reader reader = {data, length, 0, false};
-        *model = emu_model_read(&reader);
+        *file = emu_file_read(&reader);
     }
     free(data);
-    if (*model == NULL) {
+    if (*file == NULL) {
         explain(why, why_size, "the model's description is damaged", NULL);
         return RKABI_ERR_FAIL;
     }

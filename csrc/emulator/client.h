@@ -9,7 +9,7 @@
 int emu_client_connect(char *why, size_t why_size);
 
 /* Hands the model's bytes over and takes its description. Returns an RKABI status. */
-int emu_client_open(int connection, const void *bytes, size_t nbytes, emu_model **model, char *why, size_t why_size);
+int emu_client_open(int connection, const void *bytes, size_t nbytes, emu_file **file, char *why, size_t why_size);
 
 /* An answer being read; `remaining` bytes of it are still to come. */
 typedef struct emu_answer {

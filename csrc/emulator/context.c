@@ -7,25 +7,33 @@
 
 #include "emulator/client.h"
 #include "emulator/element.h"
+#include "emulator/input.h"
 #include "emulator/log.h"
 
 #define MAX_CONTEXTS 1024u
+/* Flags of rknn_init (RKNN manual, rknn_init). */
+#define FLAG_MEM_ALLOC_OUTSIDE 0x10u
+#define FLAG_SHARE_WEIGHT_MEM 0x20u
 
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static emu_context *table[MAX_CONTEXTS];
 
+static void free_state(emu_context *context) {
+    for (uint32_t i = 0; context->inputs != NULL && i < context->model->n_inputs; i++)
+        free(context->inputs[i].native);
+    for (uint32_t i = 0; context->outputs != NULL && i < context->model->n_outputs; i++)
+        free(context->outputs[i].values);
+    free(context->inputs);
+    free(context->outputs);
+    context->inputs = NULL;
+    context->outputs = NULL;
+}
+
 static void free_context(emu_context *context) {
     if (context->connection >= 0)
         close(context->connection);
-    if (context->model != NULL) {
-        for (uint32_t i = 0; context->inputs != NULL && i < context->model->n_inputs; i++)
-            free(context->inputs[i].native);
-        for (uint32_t i = 0; context->outputs != NULL && i < context->model->n_outputs; i++)
-            free(context->outputs[i].values);
-    }
-    free(context->inputs);
-    free(context->outputs);
-    emu_model_free(context->model);
+    free_state(context);
+    emu_file_free(context->file);
     free(context->model_bytes);
     free(context->perf_text);
     pthread_mutex_destroy(&context->lock);
@@ -33,27 +41,28 @@ static void free_context(emu_context *context) {
 }
 
 /* A fresh context's memory is zero: an input never set reads as (0 - zp) * scale (evidence 160_err_run_noset). */
-static bool make_state(emu_context *context) {
-    const emu_model *model = context->model;
+int emu_context_reshape(emu_context *context, const emu_model *model) {
+    free_state(context);
+    context->model = model;
     context->inputs = calloc(model->n_inputs, sizeof *context->inputs);
     context->outputs = calloc(model->n_outputs, sizeof *context->outputs);
     if (context->inputs == NULL || context->outputs == NULL)
-        return false;
+        return RKABI_ERR_MALLOC_FAIL;
     for (uint32_t i = 0; i < model->n_inputs; i++) {
         const emu_tensor *tensor = &model->tensors[model->inputs[i].tensor];
         emu_input_state *input = &context->inputs[i];
         input->layout = emu_layout_of_input(tensor, context->chip);
         input->native = calloc(input->layout.slots, emu_type_nbytes(tensor->type));
         if (input->native == NULL)
-            return false;
+            return RKABI_ERR_MALLOC_FAIL;
     }
     for (uint32_t i = 0; i < model->n_outputs; i++) {
         const emu_tensor *tensor = &model->tensors[model->outputs[i]];
         context->outputs[i].values = calloc(tensor->n_elems, emu_type_nbytes(tensor->type));
         if (context->outputs[i].values == NULL)
-            return false;
+            return RKABI_ERR_MALLOC_FAIL;
     }
-    return true;
+    return RKABI_OK;
 }
 
 static int add_to_table(emu_context *context, rkabi_context *handle) {
@@ -96,14 +105,14 @@ static int check_file(int level, const uint8_t *bytes, size_t nbytes) {
 /* What is printed about a model. The labels stand one field too early from "toolkit version" on, in both versions recorded
    (evidence 160_*, 152_*). `compiler` is "2.5.0(compiler version: ...)". */
 static void note_model(const emu_context *context) {
-    const emu_model *model = context->model;
+    const emu_file *file = context->file;
     const emu_version *version = context->version;
     char toolkit[32];
-    snprintf(toolkit, sizeof toolkit, "%.*s", (int)strcspn(model->compiler, "( "), model->compiler);
+    snprintf(toolkit, sizeof toolkit, "%.*s", (int)strcspn(file->compiler, "( "), file->compiler);
     emu_log(context->level, 'I',
             "RKNN Model Information%s version: %u, toolkit version: (null), target: %s, target platform: RKNPU v2, framework "
             "name: %s, framework layout: %s, model inference type: NCHW",
-            version->punctuation, model->file_version, model->compiler, model->platform, model->framework);
+            version->punctuation, file->version, file->compiler, file->platform, file->framework);
     if (strcmp(toolkit, version->number) != 0)
         emu_log(context->level, 'W', "RKNN Model version: %s not match with rknn runtime version: %s", toolkit,
                 version->number);
@@ -111,8 +120,11 @@ static void note_model(const emu_context *context) {
 
 /* The mini runtime says nothing about a model, and has no ArgMax for its CPU (evidence mrt232_argmax). */
 static int open_mini_model(emu_context *context) {
-    const emu_model *model = context->model;
-    context->chip = emu_chip_of_platform(model->platform);
+    const emu_model *model = &context->file->models[0];
+    if (context->file->is_dynamic) {
+        emu_log(context->level, 'E', "rkparity emulated runtime: the mini runtime does not take models with dynamic shapes");
+        return RKABI_ERR_MODEL_INVALID;
+    }
     for (uint32_t i = 0; i < model->n_nodes; i++)
         if (strcmp(model->nodes[i].op_type, "ArgMax") == 0) {
             emu_log(context->level, 'E',
@@ -122,7 +134,34 @@ static int open_mini_model(emu_context *context) {
             emu_log(context->level, 'E', "rknn fallback cpu failed");
             return RKABI_ERR_FAIL;
         }
-    return make_state(context) ? RKABI_OK : RKABI_ERR_MALLOC_FAIL;
+    return emu_context_reshape(context, model);
+}
+
+/* What librknnrt asks of a model built with rknn_batch_size (its lines: airockchip/rknn-toolkit2#82, #83). */
+static int check_batch(const emu_context *context) {
+    const emu_model *model = &context->file->models[0];
+    for (uint32_t i = 0; i < model->n_inputs && context->file->batch > 1; i++) {
+        const emu_tensor *tensor = &model->tensors[model->inputs[i].tensor];
+        if (!emu_tensor_is_4d(tensor)) {
+            emu_log(context->level, 'E', "only support input n_dims == 4 when batch_size > 1");
+            return RKABI_ERR_FAIL;
+        }
+        if (!emu_tensor_is_image(tensor)) {
+            emu_log(context->level, 'E', "only support input channel in [1,3,4] when batch_size > 1");
+            emu_would_crash(context, "rknn_init", "a batch of inputs with other than 1, 3 or 4 channels (airockchip/rknn-toolkit2#83)");
+            return RKABI_ERR_FAIL;
+        }
+    }
+    return RKABI_OK;
+}
+
+/* What the vendor's guide says cannot be done with dynamic shapes. */
+static int check_dynamic(const emu_context *context) {
+    if (!context->file->is_dynamic || (context->flags & (FLAG_MEM_ALLOC_OUTSIDE | FLAG_SHARE_WEIGHT_MEM)) == 0)
+        return RKABI_OK;
+    emu_log(context->level, 'E', "rkparity emulated runtime: a model with dynamic shapes cannot be opened with "
+            "RKNN_FLAG_MEM_ALLOC_OUTSIDE or RKNN_FLAG_SHARE_WEIGHT_MEM");
+    return RKABI_ERR_PARAM_INVALID;
 }
 
 static int open_model(emu_context *context) {
@@ -133,21 +172,25 @@ static int open_model(emu_context *context) {
         emu_log(level, 'E', "rkparity emulated runtime: %s", why);
         return RKABI_ERR_FAIL;
     }
-    int status = emu_client_open(context->connection, context->model_bytes, context->model_nbytes, &context->model, why,
+    int status = emu_client_open(context->connection, context->model_bytes, context->model_nbytes, &context->file, why,
                                  sizeof why);
     if (status != RKABI_OK) {
         emu_log(level, 'E', "rkparity emulated runtime: %s", why);
         emu_log(level, 'E', "rknn_init, load model failed!");
         return status;
     }
-    const emu_model *model = context->model;
-    emu_log(level, 'I', "rkparity emulated runtime: the layers' values come from %s", model->simulator);
+    emu_log(level, 'I', "rkparity emulated runtime: the layers' values come from %s", context->file->simulator);
+    context->chip = emu_chip_of_platform(context->file->platform);
     if (context->version->mini)
         return open_mini_model(context);
     note_model(context);
-    context->chip = emu_chip_of_platform(model->platform);
-    if (!make_state(context))
-        return RKABI_ERR_MALLOC_FAIL;
+    status = check_dynamic(context);
+    if (status == RKABI_OK)
+        status = check_batch(context);
+    if (status == RKABI_OK)
+        status = emu_context_reshape(context, &context->file->models[0]);
+    if (status != RKABI_OK)
+        return status;
     emu_log(level, 'D', "The RKNN_FLAG_EXECUTE_FALLBACK_PRIOR_DEVICE_GPU is not set and without GPU op in Graphs, OpenCL will "
             "not be initialized");
     return RKABI_OK;

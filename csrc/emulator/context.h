@@ -20,6 +20,7 @@ typedef struct emu_input_state {
     uint8_t *native;  /* layout.slots elements of the model's type; what was there before stays when a set fails */
     bool raw_uint8;   /* `native` holds uint8 pixels that the NPU normalises, not values of the model's type */
     emu_binding binding;
+    bool set_generally; /* by rknn_inputs_set, not by rknn_set_io_mem */
     int64_t us;      /* the CPU's work on it in the last run */
     bool bound_once; /* mini runtime: rknn_set_io_mem was called for it, with success or not */
 } emu_input_state;
@@ -39,7 +40,9 @@ typedef struct emu_context {
     int connection;
     uint8_t *model_bytes; /* for rknn_dup_context */
     size_t model_nbytes;
-    emu_model *model;
+    emu_file *file;
+    const emu_model *model; /* of `file`, at the current set of input shapes */
+    bool shapes_set;        /* rknn_set_input_shapes chose it */
     emu_chip chip;
     emu_input_state *inputs;
     emu_output_state *outputs;
@@ -53,6 +56,8 @@ int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_c
 /* The context of a handle, locked; NULL for a handle that is none. Give it back with emu_context_release. */
 emu_context *emu_context_acquire(rkabi_context handle);
 void emu_context_release(emu_context *context);
+/* Goes to another set of input shapes: inputs, outputs and bindings are those of a fresh context. Returns an RKABI status. */
+int emu_context_reshape(emu_context *context, const emu_model *model);
 /* Removes the handle; the context goes when the last call on it has ended. */
 int emu_context_destroy(rkabi_context handle);
 

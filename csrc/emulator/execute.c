@@ -21,9 +21,10 @@ static int64_t now_us(void) {
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* The request: flags, then per input its type, flags, length and bytes in logical order, then the fault orders. */
+/* The request: the set of shapes, flags, then per input its type, flags, length and bytes in logical order, then the fault orders. */
 static int make_request(emu_context *context, bool want_layers, uint8_t **inputs, emu_writer *request) {
     const emu_model *model = context->model;
+    emu_write_u32(request, (uint32_t)(model - context->file->models));
     emu_write_u32(request, want_layers ? FLAG_WANT_LAYERS : 0);
     emu_write_u32(request, model->n_inputs);
     for (uint32_t i = 0; i < model->n_inputs; i++) {

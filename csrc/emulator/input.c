@@ -196,6 +196,7 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
         return RKABI_ERR_PARAM_INVALID;
     }
     state->binding.mem = NULL;
+    state->set_generally = true;
     if (input->pass_through && input->buf == NULL)
         return emu_would_crash(context, "rknn_inputs_set", "an input's buf is NULL (evidence 160_err_nullbuf)");
     if (input->pass_through) {
@@ -297,6 +298,7 @@ int emu_input_bind(emu_context *context, uint32_t index, rkabi_tensor_mem *mem, 
     const emu_tensor *tensor = &context->model->tensors[context->model->inputs[index].tensor];
     emu_input_state *state = &context->inputs[index];
     int level = context->level;
+    state->set_generally = false;
     size_t nbytes = emu_type_nbytes(attr->type);
     size_t native_nbytes = emu_type_nbytes(tensor->type);
     if (attr->fmt == RKABI_FMT_NC1HWC2 && !attr->pass_through) {

@@ -2,6 +2,7 @@
 #include "emulator/element.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* More than any model has; stops a damaged count before it is multiplied. */
 #define MAX_ITEMS 1000000u
@@ -59,6 +60,7 @@ static void read_node(emu_reader *reader, emu_node *node, const emu_model *model
     node->input_shapes = emu_read_text(reader);
     uint32_t type = emu_read_u32(reader);
     node->reads_input = emu_read_u32(reader);
+    node->on_npu = emu_read_u32(reader) != 0;
     if (type >= RKABI_TYPE_COUNT || (node->reads_input != EMU_NO_INPUT && node->reads_input >= model->n_inputs)) {
         reader->failed = true;
         return;
@@ -100,15 +102,7 @@ static void read_input(emu_reader *reader, emu_model_input *input, const emu_mod
         reader->failed = true;
 }
 
-emu_model *emu_model_read(emu_reader *reader) {
-    emu_model *model = calloc(1, sizeof *model);
-    if (model == NULL)
-        return NULL;
-    model->platform = emu_read_text(reader);
-    model->compiler = emu_read_text(reader);
-    model->framework = emu_read_text(reader);
-    model->simulator = emu_read_text(reader);
-    model->file_version = emu_read_u32(reader);
+static void read_model(emu_reader *reader, emu_model *model) {
     uint32_t n_tensors = emu_read_u32(reader);
     uint32_t n_nodes = emu_read_u32(reader);
     uint32_t n_inputs = emu_read_u32(reader);
@@ -133,16 +127,51 @@ emu_model *emu_model_read(emu_reader *reader) {
     }
     for (uint32_t i = 0; i < model->n_nodes && !reader->failed; i++)
         read_node(reader, &model->nodes[i], model);
-    if (reader->failed || model->n_inputs == 0 || model->n_outputs == 0) {
-        emu_model_free(model);
-        return NULL;
-    }
-    return model;
+    if (model->n_inputs == 0 || model->n_outputs == 0)
+        reader->failed = true;
 }
 
-void emu_model_free(emu_model *model) {
-    if (model == NULL)
-        return;
+/* The sets of shapes differ in shapes alone. */
+static bool alike(const emu_model *one, const emu_model *other) {
+    if (one->n_inputs != other->n_inputs || one->n_outputs != other->n_outputs)
+        return false;
+    for (uint32_t i = 0; i < one->n_inputs; i++) {
+        const emu_tensor *a = &one->tensors[one->inputs[i].tensor], *b = &other->tensors[other->inputs[i].tensor];
+        if (strcmp(a->name, b->name) != 0 || a->type != b->type || a->n_dims != b->n_dims)
+            return false;
+    }
+    return true;
+}
+
+emu_file *emu_file_read(emu_reader *reader) {
+    emu_file *file = calloc(1, sizeof *file);
+    if (file == NULL)
+        return NULL;
+    file->platform = emu_read_text(reader);
+    file->compiler = emu_read_text(reader);
+    file->framework = emu_read_text(reader);
+    file->simulator = emu_read_text(reader);
+    file->version = emu_read_u32(reader);
+    file->is_dynamic = emu_read_u32(reader) != 0;
+    file->batch = emu_read_u32(reader);
+    uint32_t n_models = emu_read_u32(reader);
+    if (n_models == 0 || n_models > RKABI_MAX_DYNAMIC_SHAPES)
+        reader->failed = true;
+    file->models = reader->failed ? NULL : new_items(reader, n_models, sizeof *file->models);
+    for (uint32_t i = 0; i < n_models && !reader->failed; i++) {
+        file->n_models = i + 1;
+        read_model(reader, &file->models[i]);
+        if (!reader->failed && !alike(&file->models[0], &file->models[i]))
+            reader->failed = true;
+    }
+    if (reader->failed) {
+        emu_file_free(file);
+        return NULL;
+    }
+    return file;
+}
+
+static void free_model(emu_model *model) {
     for (uint32_t i = 0; i < model->n_tensors; i++)
         free(model->tensors[i].name);
     for (uint32_t i = 0; i < model->n_nodes; i++) {
@@ -159,9 +188,17 @@ void emu_model_free(emu_model *model) {
     free(model->nodes);
     free(model->inputs);
     free(model->outputs);
-    free(model->platform);
-    free(model->compiler);
-    free(model->framework);
-    free(model->simulator);
-    free(model);
+}
+
+void emu_file_free(emu_file *file) {
+    if (file == NULL)
+        return;
+    for (uint32_t i = 0; i < file->n_models; i++)
+        free_model(&file->models[i]);
+    free(file->models);
+    free(file->platform);
+    free(file->compiler);
+    free(file->framework);
+    free(file->simulator);
+    free(file);
 }

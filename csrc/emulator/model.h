@@ -32,6 +32,7 @@ typedef struct emu_node {
     char *input_shapes; /* as the layer table shows them */
     rkabi_type type;    /* of the first tensor it reads, or, for inputs, of what it makes */
     uint32_t reads_input; /* the model input that is that tensor; EMU_NO_INPUT: none */
+    bool on_npu;          /* where the compiler put it */
     uint32_t n_outputs; /* tensors dumped under this node's index */
     uint32_t *outputs;
 } emu_node;
@@ -43,12 +44,8 @@ typedef struct emu_model_input {
     float *std;
 } emu_model_input;
 
+/* The model at one set of input shapes. */
 typedef struct emu_model {
-    char *platform;
-    char *compiler;
-    char *framework;
-    char *simulator;
-    uint32_t file_version;
     uint32_t n_tensors, n_nodes, n_inputs, n_outputs;
     emu_tensor *tensors;
     emu_node *nodes;
@@ -56,8 +53,22 @@ typedef struct emu_model {
     uint32_t *outputs;
 } emu_model;
 
+/* A .rknn file: one model, or one for each set of shapes given to the toolkit as dynamic_input, the largest first. All have the
+   same inputs and outputs but for their shapes. */
+typedef struct emu_file {
+    char *platform;
+    char *compiler;
+    char *framework;
+    char *simulator;
+    uint32_t version;
+    bool is_dynamic;
+    uint32_t batch; /* rknn_batch_size; in the shapes already */
+    uint32_t n_models;
+    emu_model *models;
+} emu_file;
+
 /* Reads a description; NULL when it is inconsistent (nothing is then kept). */
-emu_model *emu_model_read(emu_reader *reader);
-void emu_model_free(emu_model *model);
+emu_file *emu_file_read(emu_reader *reader);
+void emu_file_free(emu_file *file);
 
 #endif

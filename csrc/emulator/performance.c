@@ -23,6 +23,13 @@ static int64_t node_us(const emu_context *context, const emu_node *node) {
                                            : 0;
 }
 
+/* Where the compiler put the operator; an InputOperator of the NPU is the CPU's work with rknn_inputs_set, and the NPU's with
+   rknn_set_io_mem, even when that failed (evidence 160_b25_c3w30_u8_int8, 160_b25_zc_c3w30_u8_int8, _f32_int8). */
+static const char *target_name(const emu_context *context, const emu_node *node) {
+    bool npu = node->on_npu && (node->role != EMU_ROLE_INPUT || !context->inputs[node->io_index].set_generally);
+    return npu ? "NPU" : "CPU";
+}
+
 /* UINT8 where pixels are read (evidence 160_perf_flag). */
 static const char *type_name(const emu_context *context, const emu_node *node) {
     bool pixels = node->reads_input != EMU_NO_INPUT && context->inputs[node->reads_input].raw_uint8;
@@ -53,7 +60,7 @@ static void write_layers(const emu_context *context, FILE *out, int64_t total_us
         if (node->n_outputs > 0 && node->role != EMU_ROLE_OUTPUT) /* of several the first (evidence 160_b25_split_int8) */
             write_shape(&model->tensors[node->outputs[0]], node->n_outputs > 1 ? "),..." : ")", shape, sizeof shape);
         fprintf(out, "%-5u%-17s%-9s%-7s%-41s%-23s%-13d%-13d%-13d%-13lld%-21s%-35s%-13s%-13d%-16s\n", i + 1, node->op_type,
-                type_name(context, node), node->role == EMU_ROLE_LAYER ? "NPU" : "CPU",
+                type_name(context, node), target_name(context, node),
                 node->role == EMU_ROLE_INPUT ? "\\" : node->input_shapes, shape, 0, 0, 0, (long long)node_us(context, node), "\\",
                 "0.0%/0.0%/0.0%--Up:0.0%", "0/0", 0, node->name);
     }

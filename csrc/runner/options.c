@@ -81,6 +81,32 @@ static int parse_want_float(const char *value, options *parsed, rkrt_error *erro
     }
 }
 
+/* A shape such as 1,224,224,3. */
+static int parse_shape(const char *value, rkrt_shape *shape, rkrt_error *error)
+{
+    char part[16];
+
+    shape->n_dims = 0;
+    for (const char *at = value;;) {
+        const char *comma = strchr(at, ',');
+        size_t length = comma ? (size_t)(comma - at) : strlen(at);
+        int size = -1;
+        if (length < sizeof part && shape->n_dims < RKABI_MAX_DIMS) {
+            memcpy(part, at, length);
+            part[length] = '\0';
+            size = whole_number(part, 100000000);
+        }
+        if (size < 1) {
+            return usage(error, "--input-shape is a list of sizes such as 1,224,224,3, not ", value);
+        }
+        shape->dims[shape->n_dims++] = (uint32_t)size;
+        if (!comma) {
+            return 0;
+        }
+        at = comma + 1;
+    }
+}
+
 static int parse_value(const char *name, const char *value, options *parsed, rkrt_error *error)
 {
     if (strcmp(name, "--model") == 0) {
@@ -96,6 +122,11 @@ static int parse_value(const char *name, const char *value, options *parsed, rkr
             return usage(error, "too many inputs: ", value);
         }
         return parse_input(value, &parsed->inputs[parsed->n_inputs++], error);
+    } else if (strcmp(name, "--input-shape") == 0) {
+        if (parsed->n_shapes == MAX_INPUTS) {
+            return usage(error, "too many shapes: ", value);
+        }
+        return parse_shape(value, &parsed->shapes[parsed->n_shapes++], error);
     } else if (strcmp(name, "--api") == 0) {
         parsed->zero_copy = strcmp(value, "zero-copy") == 0;
         return parsed->zero_copy || strcmp(value, "general") == 0 ? 0 : usage(error, "--api is general or zero-copy, not ", value);

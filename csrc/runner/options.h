@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "runtime/error.h"
+#include "runtime/session.h"
 
 #define MAX_INPUTS 64
 #define MAX_OUTPUTS 64
@@ -34,6 +35,9 @@ typedef struct options {
     int core_mask;
     unsigned n_inputs;
     input_option inputs[MAX_INPUTS];
+    /* For models built with dynamic_input: none, or one for each input. */
+    unsigned n_shapes;
+    rkrt_shape shapes[MAX_INPUTS];
 } options;
 
 /* Reads the command line. 0, or -1 with kind USAGE. */

@@ -242,6 +242,9 @@ static int execute(json *out, const options *given, rkrt_session *session, loade
     if (given->core_mask && rkrt_session_set_core_mask(session, given->core_mask, error) != 0) {
         return -1;
     }
+    if (given->n_shapes > 0 && rkrt_session_set_shapes(session, given->n_shapes, given->shapes, error) != 0) {
+        return -1;
+    }
     if (given->n_want_float > 1 && given->n_want_float != n_outputs) {
         return rkrt_fail(error, RKRT_ERROR_USAGE, 0, NULL, "--want-float has %u entries, the model has %u outputs",
                          given->n_want_float, n_outputs);

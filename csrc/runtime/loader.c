@@ -30,6 +30,7 @@ static int fill_table(rkrt_library *library, const char *path, rkrt_error *error
     find(library, "rknn_destroy_mem", &library->destroy_mem);
     find(library, "rknn_set_io_mem", &library->set_io_mem);
     find(library, "rknn_mem_sync", &library->mem_sync);
+    find(library, "rknn_set_input_shapes", &library->set_input_shapes);
     if (!library->init) {
         missing = "rknn_init";
     } else if (!library->destroy) {

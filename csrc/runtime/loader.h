@@ -26,6 +26,7 @@ typedef struct rkrt_library {
     int (*destroy_mem)(rkabi_context, rkabi_tensor_mem *);
     int (*set_io_mem)(rkabi_context, rkabi_tensor_mem *, rkabi_tensor_attr *);
     int (*mem_sync)(rkabi_context, rkabi_tensor_mem *, rkabi_sync);
+    int (*set_input_shapes)(rkabi_context, uint32_t, rkabi_tensor_attr[]);
 } rkrt_library;
 
 /*

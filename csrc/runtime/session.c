@@ -22,12 +22,30 @@ static int check_attr(const rkrt_session *session, rkabi_tensor_attr *attr, rkrt
     return 0;
 }
 
+/* The command that answers `query` for the shapes set last. */
+static int current_query(int query)
+{
+    switch (query) {
+    case RKABI_QUERY_INPUT_ATTR:
+        return RKABI_QUERY_CURRENT_INPUT_ATTR;
+    case RKABI_QUERY_OUTPUT_ATTR:
+        return RKABI_QUERY_CURRENT_OUTPUT_ATTR;
+    case RKABI_QUERY_NATIVE_INPUT_ATTR:
+        return RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR;
+    case RKABI_QUERY_NATIVE_OUTPUT_ATTR:
+        return RKABI_QUERY_CURRENT_NATIVE_OUTPUT_ATTR;
+    default:
+        return query;
+    }
+}
+
 int rkrt_session_attr(rkrt_session *session, int query, uint32_t index, rkabi_tensor_attr *attr, rkrt_error *error)
 {
     int status;
 
     memset(attr, 0, sizeof *attr);
     attr->index = index;
+    query = session->shapes_set ? current_query(query) : query;
     status = session->library.query(session->context, (rkabi_query)query, attr, (uint32_t)sizeof *attr);
     if (status != RKABI_OK) {
         return rkrt_fail_call(error, "rknn_query", status);
@@ -107,6 +125,60 @@ static int describe(rkrt_session *session, rkrt_error *error)
         return rkrt_fail(error, RKRT_ERROR_MEMORY, 0, NULL, "no memory for a session");
     }
     return 0;
+}
+
+static int requery(rkrt_session *session, rkrt_error *error)
+{
+    for (uint32_t i = 0; i < session->n_inputs; i++) {
+        if (rkrt_session_attr(session, RKABI_QUERY_INPUT_ATTR, i, &session->input_attrs[i], error) != 0) {
+            return -1;
+        }
+    }
+    for (uint32_t i = 0; i < session->n_outputs; i++) {
+        if (rkrt_session_attr(session, RKABI_QUERY_OUTPUT_ATTR, i, &session->output_attrs[i], error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int rkrt_session_set_shapes(rkrt_session *session, uint32_t n_inputs, const rkrt_shape *shapes, rkrt_error *error)
+{
+    rkabi_tensor_attr *attrs;
+    int status;
+
+    if (rkrt_require(&session->library, session->library.set_input_shapes != NULL, "rknn_set_input_shapes", error) != 0 ||
+        rkrt_release_outputs(session, error) != 0) {
+        return -1;
+    }
+    if (n_inputs != session->n_inputs) {
+        return rkrt_fail(error, RKRT_ERROR_USAGE, 0, "rknn_set_input_shapes", "%u shapes were given, the model has %u inputs",
+                         n_inputs, session->n_inputs);
+    }
+    attrs = calloc(n_inputs + 1u, sizeof *attrs);
+    if (!attrs) {
+        return rkrt_fail(error, RKRT_ERROR_MEMORY, 0, NULL, "no memory for the shapes of %u inputs", n_inputs);
+    }
+    for (uint32_t i = 0; i < n_inputs; i++) {
+        attrs[i] = session->input_attrs[i];
+        attrs[i].n_dims = shapes[i].n_dims < RKABI_MAX_DIMS ? shapes[i].n_dims : RKABI_MAX_DIMS;
+        memcpy(attrs[i].dims, shapes[i].dims, sizeof attrs[i].dims);
+    }
+    status = session->library.set_input_shapes(session->context, n_inputs, attrs);
+    free(attrs);
+    if (status != RKABI_OK) {
+        rkrt_fail_call(error, "rknn_set_input_shapes", status);
+        return rkrt_hint(error, "the model must have been built with dynamic_input for these shapes; `rkparity inspect` lists them");
+    }
+    for (uint32_t i = 0; i < session->n_inputs; i++) {
+        rkrt_unbind(session, &session->bound_inputs[i]);
+    }
+    for (uint32_t i = 0; i < session->n_outputs; i++) {
+        rkrt_unbind(session, &session->bound_outputs[i]);
+    }
+    session->inputs_set = false;
+    session->shapes_set = true;
+    return requery(session, error);
 }
 
 int rkrt_session_open(const char *library, const char *model, int perf, rkrt_session **session, rkrt_error *error)

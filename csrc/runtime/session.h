@@ -22,6 +22,12 @@ typedef struct rkrt_input {
     int pass_through;
 } rkrt_input;
 
+/* The shape of one input, in the order of its attributes: NHWC for 4-D. */
+typedef struct rkrt_shape {
+    uint32_t n_dims;
+    uint32_t dims[RKABI_MAX_DIMS];
+} rkrt_shape;
+
 /*
  * How one output is wanted. General API: `want_float` and `prealloc` (the caller's buffer instead of the library's). Zero-copy:
  * `native` takes the native attributes (NC1HWC2) as they are; otherwise `type` and `fmt` override the plain attributes unless they are
@@ -61,7 +67,16 @@ const char *rkrt_session_library_path(const rkrt_session *session);
 uint32_t rkrt_session_n_inputs(const rkrt_session *session);
 uint32_t rkrt_session_n_outputs(const rkrt_session *session);
 
-/* Attributes by query command (RKABI_QUERY_INPUT_ATTR, ..._NATIVE_OUTPUT_ATTR and so on); `attr->name` is always terminated. */
+/*
+ * Chooses the input shapes of a model built with dynamic_input, before inputs are given; outputs and memories of another shape are
+ * given back. From then on attributes are those of the current shapes.
+ */
+int rkrt_session_set_shapes(rkrt_session *session, uint32_t n_inputs, const rkrt_shape *shapes, rkrt_error *error);
+
+/*
+ * Attributes by query command (RKABI_QUERY_INPUT_ATTR, ..._NATIVE_OUTPUT_ATTR and so on), after rkrt_session_set_shapes those of the
+ * current shapes; `attr->name` is always terminated.
+ */
 int rkrt_session_attr(rkrt_session *session, int query, uint32_t index, rkabi_tensor_attr *attr, rkrt_error *error);
 
 /* Version texts of library and driver. */

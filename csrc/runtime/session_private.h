@@ -25,6 +25,7 @@ struct rkrt_session {
     rkabi_tensor_attr *input_attrs;
     rkabi_tensor_attr *output_attrs;
     bool inputs_set;
+    bool shapes_set;               /* rknn_set_input_shapes was called: attributes are the current ones */
     rkrt_bound *bound_inputs;
     rkrt_bound *bound_outputs;
     rkabi_output *outputs;         /* as given to rknn_outputs_get */

@@ -87,6 +87,8 @@ def run_job(job: Job, library: str | None, events: EventStream) -> dict[str, Any
     with Session(library, job.model, perf=job.perf) as session:
         if job.core_mask:
             session.set_core_mask(job.core_mask)
+        if job.input_shapes is not None:
+            session.set_shapes(job.input_shapes)
         answer: dict[str, Any] = sdk(session)
         answer["inputs"] = session.attrs(QUERY_INPUT_ATTR)
         output_attrs = session.attrs(QUERY_OUTPUT_ATTR)

@@ -13,6 +13,7 @@ SCHEMA = "rkparity.job/1"
 APIS = ("general", "zero-copy")
 CORE_MASKS = ("AUTO", "0", "1", "2", "0_1", "0_1_2", "ALL")
 MAX_REPEAT = 1_000_000
+MAX_DIMS = 16
 DUMP_LOG_LEVEL = 5
 """librknnrt writes dumps from this log level on (evidence 160_loglevel_*)."""
 
@@ -29,7 +30,10 @@ class JobInput:
 
 @dataclass(frozen=True)
 class Job:
-    """What `run` is to do. `want_float` has one entry for all outputs or one for each."""
+    """What `run` is to do. `want_float` has one entry for all outputs or one for each.
+
+    `input_shapes` are for models built with dynamic_input, one per input, NHWC for 4-D.
+    """
 
     model: str
     inputs: tuple[JobInput, ...]
@@ -49,6 +53,7 @@ class Job:
     core_mask: int = 0
     perf: bool = False
     timeout_s: float | None = None
+    input_shapes: tuple[tuple[int, ...], ...] | None = None
 
     @classmethod
     def from_json(cls, value: object) -> Job:
@@ -75,6 +80,7 @@ class Job:
                 "perf",
                 "output_dir",
                 "timeout_s",
+                "input_shapes",
             }
         )
         if fields.get("schema") != SCHEMA:
@@ -101,6 +107,7 @@ class Job:
             core_mask=native.core_mask_number(fields.choice("core_mask", CORE_MASKS, "AUTO")),
             perf=fields.flag("perf"),
             timeout_s=fields.seconds("timeout_s"),
+            input_shapes=fields.shapes("input_shapes"),
         )
         job._check()
         return job
@@ -191,6 +198,19 @@ class _Fields:
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 1e9:
             raise self._wrong(key, "a number of seconds or null")
         return float(value)
+
+    def shapes(self, key: str) -> tuple[tuple[int, ...], ...] | None:
+        value = self.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(
+            isinstance(shape, list)
+            and 0 < len(shape) <= MAX_DIMS
+            and all(isinstance(size, int) and not isinstance(size, bool) and 0 < size < 1 << 31 for size in shape)
+            for shape in value
+        ):
+            raise self._wrong(key, "a list of shapes, one for each input, or null")
+        return tuple(tuple(shape) for shape in value)
 
     def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
         value = self._value.get(key, default)

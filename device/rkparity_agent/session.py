@@ -109,6 +109,14 @@ class Session:
         """Chooses the NPU cores."""
         self._check(lib.rkrt_session_set_core_mask(self._session, mask, self._error))
 
+    def set_shapes(self, shapes: Sequence[Sequence[int]]) -> None:
+        """Chooses the input shapes of a model built with dynamic_input, in the order of the attributes (NHWC for 4-D).
+
+        From then on `attrs` answers for these shapes.
+        """
+        array = ffi.new("rkrt_shape[]", [(len(shape), list(shape)) for shape in shapes])
+        self._check(lib.rkrt_session_set_shapes(self._session, len(shapes), array, self._error))
+
     def _c_input(self, given: TensorInput) -> Any:
         # The session reads the bytes until the last run, so the buffer is held as long as the session.
         buffer = ffi.from_buffer(given.data)

@@ -1,4 +1,4 @@
-"""The layer table in the log has the recorded rows: operators, types, shapes, names. Times are the emulator's own."""
+"""The layer table in the log has the recorded rows: operators, types, targets, shapes, names. Times are the emulator's own."""
 
 from __future__ import annotations
 
@@ -13,21 +13,18 @@ from fidelity.stand_ins import Kept, stand_in
 from fidelity.transcript import Transcript
 from support import require
 
-_ROW = re.compile(r"(\d+) +(\S+) +(\S+) +(?:CPU|NPU) +(\S+) +(\S+) +\d+ .* (\S+)$")
+_ROW = re.compile(r"(\d+) +(\S+) +(\S+) +(CPU|NPU) +(\S+) +(\S+) +\d+ .* (\S+)$")
 
 
 def rows(transcript: Transcript) -> list[tuple[str, ...]]:
-    """ID, OpType, DataType, InputShape, OutputShape, FullName of every row.
-
-    Not the target: which layers the board's CPU computes is not in what the emulator knows.
-    """
+    """ID, OpType, DataType, Target, InputShape, OutputShape, FullName of every row."""
     matches = [_ROW.match(line.text) for step in transcript.steps for line in step.lines]
     return [match.groups() for match in matches if match]
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[tuple[str, ...]], list[tuple[str, ...]]]]:
-    """Recorded and played rows of one experiment per model."""
+    """Recorded and played rows of one experiment per model and API."""
     require(shutil.which("cc"), "no C compiler")
     scratch = tmp_path_factory.mktemp("tables")
     corpus = prepare(scratch)
@@ -35,8 +32,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[tup
     with Player(corpus.libraries, corpus.driver, corpus.models, scratch / "played") as player:
         for experiment in corpus.experiments:
             recorded = rows(experiment.transcript)
-            name = experiment.model
-            known = name in found or stand_in(name).kept is not Kept.SAME or not experiment.name.startswith("160_")
+            name = f"{experiment.model}{' zero-copy' if '_zc_' in experiment.name else ''}"
+            known = name in found or stand_in(experiment.model).kept is not Kept.SAME or not experiment.name.startswith("160_")
             if recorded and not known:
                 found[name] = (recorded, rows(player.play(experiment).transcript))
     return found

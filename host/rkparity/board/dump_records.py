@@ -43,7 +43,8 @@ def records_of(folder: Path, names: Iterable[str], model: Model | None) -> DumpR
     With the compiled model, names are the model's own tensor names, integer dumps get their scale, and dumps the model
     should have written but that are not there become warnings. Raises DataError naming every damaged file.
     """
-    expected = {dump.stem: dump for dump in model.expected_dumps()} if model is not None else {}
+    names = list(names)
+    expected = {dump.stem: dump for dump in model.for_dumps(names).expected_dumps()} if model is not None else {}
     seen: set[str] = set()
     records: list[TensorRecord] = []
     damaged: list[str] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,15 @@ class InputFile:
                 f"--input {self.path}: {self.path.stat().st_size} bytes are no whole number of {self.type} elements"
             )
 
+    def shape(self) -> tuple[int, ...]:
+        """The shape an .npy says; UsageError for a raw file, which says none."""
+        if not self.is_npy:
+            raise UsageError(
+                f"--input {self.path}: a raw file does not say which of the model's shapes it has",
+                hint="save it as .npy: the model was built with dynamic_input",
+            )
+        return read_npy_header(self.path).shape
+
     def load_dtype(self) -> np.dtype[Any]:
         """The NumPy type of a raw file."""
         import numpy as np
@@ -113,8 +122,17 @@ class RunSettings:
     library: str | None = None
     timeout_s: float | None = None
 
-    def job(self, model: str, inputs: list[tuple[str, InputFile]], folder: str) -> dict[str, Any]:
-        """The agent's job: `inputs` pairs each file's path on the board with what it is; results go into `folder`."""
+    def job(
+        self,
+        model: str,
+        inputs: list[tuple[str, InputFile]],
+        folder: str,
+        input_shapes: Sequence[Sequence[int]] | None = None,
+    ) -> dict[str, Any]:
+        """The agent's job: `inputs` pairs each file's path on the board with what it is; results go into `folder`.
+
+        `input_shapes` (NHWC for 4-D) are for a model built with dynamic_input.
+        """
         return {
             "schema": JOB_SCHEMA,
             "library": self.library,
@@ -138,6 +156,7 @@ class RunSettings:
             "perf": self.perf,
             "output_dir": f"{folder}/outputs",
             "timeout_s": self.timeout_s,
+            "input_shapes": None if input_shapes is None else [list(shape) for shape in input_shapes],
         }
 
     def for_manifest(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from rkparity.board.runner import runner_command
 from rkparity.board.transport import Transport
 from rkparity.board.workspace import Workspace
 from rkparity.errors import AgentError, ConnectionFailed, TransferError, UsageError
-from rkparity.model import Model
+from rkparity.model import Model, nhwc_shape
 from rkparity.runs import Engine, InputForm, InputRecord, Manifest, ModelRecord, RunWriter
 
 # A program of a few megabytes beside the model, and room for the board's own logs.
@@ -76,6 +76,9 @@ def run_on_board(transport: Transport, request: RunRequest, progress: Reporter) 
         raise UsageError(f"{request.out}: exists already", hint="choose another folder, or --force to replace it")
     for given in request.inputs:
         given.check()
+    if request.model.is_dynamic:
+        shapes = [given.shape() for given in request.inputs]
+        request = replace(request, model=request.model.for_input_shapes(shapes))
     info = inspect_board(transport, work_dir=request.work_dir)
     warnings = list(check_board(info, needed_nbytes=_needed_nbytes(request)))
     with tempfile.TemporaryDirectory(prefix="rkparity-kit-") as scratch:
@@ -129,7 +132,7 @@ def _run(
     progress: Reporter,
 ) -> dict[str, Any]:
     placed = [(f"{folder}/input{index}{given.path.suffix}", given) for index, given in enumerate(request.inputs)]
-    job = request.settings.job(model, placed, folder)
+    job = request.settings.job(model, placed, folder, _input_shapes(request.model))
     files = [Outgoing(path.rpartition("/")[2], given.path) for path, given in placed]
     files.append(Outgoing("job.json", json.dumps(job, indent=1).encode()))
     push_files(workspace.transport, folder, files, tools=workspace.tools)
@@ -143,6 +146,10 @@ def _run(
     result = run_agent(workspace.transport, folder, argv, progress, timeout_s=timeout_s)
     _check_dumps(result)
     return result
+
+
+def _input_shapes(model: Model) -> list[tuple[int, ...]] | None:
+    return [nhwc_shape(tensor.shape) for tensor in model.input_tensors] if model.is_dynamic else None
 
 
 def _check_dumps(result: Mapping[str, Any]) -> None:

@@ -31,5 +31,7 @@ def runner_command(program: str, job: Mapping[str, Any]) -> list[str]:
         while not fields[-1]:
             fields.pop()
         argv += ["--input", ":".join(fields)]
+    for shape in job["input_shapes"] or []:
+        argv += ["--input-shape", ",".join(map(str, shape))]
     want_float = job["want_float"] if isinstance(job["want_float"], list) else [job["want_float"]]
     return [*argv, "--want-float", ",".join(str(int(item)) for item in want_float)]

@@ -57,7 +57,7 @@ def compare_runs(
     found = open_dumps(dumps)
     entries = sorted((*found.entries, *(item.entry for item in found.damaged)), key=lambda entry: entry.file)
     if model is not None:
-        fit_model(entries, model)
+        model = fit_model(entries, model)
     alignment = align(entries, reference.manifest, model)
     damaged = {item.entry.file for item in found.damaged}
     usable = [pair for pair in alignment.pairs if pair.dump.file not in damaged]

@@ -16,10 +16,14 @@ from rkparity.runs.manifest import Engine, Manifest, Precision
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
-def fit_model(entries: Sequence[DumpEntry], model: Model) -> None:
-    """Raises UsageError when the dumps cannot be of `model`: most names are not on its node list, or shapes differ."""
+def fit_model(entries: Sequence[DumpEntry], model: Model) -> Model:
+    """The model at the dumps' set of shapes.
+
+    Raises UsageError when the dumps cannot be of it: most names are not on its node list, or shapes differ.
+    """
     if not model.nodes:
-        return
+        return model
+    model = model.for_dumps(entry.name.raw for entry in entries)
     shapes = {
         (item.index, f"{item.op_type}_{sanitize(item.tensor.name)}"): item.tensor.shape
         for item in model.expected_dumps()
@@ -47,6 +51,7 @@ def fit_model(entries: Sequence[DumpEntry], model: Model) -> None:
                 f"the model says {list(shape)}",
                 hint=hint,
             )
+    return model
 
 
 def collect_versions(dumps: Manifest | None, reference: Manifest, model: Model | None) -> dict[str, Mapping[str, Any]]:

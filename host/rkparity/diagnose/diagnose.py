@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +115,8 @@ def diagnose(dumps: Path, reference: TensorSource, material: Material | None = N
 def diagnose_comparison(comparison: Comparison, dumps: Path, reference: TensorSource, material: Material) -> Diagnosis:
     """The findings about a comparison that has been made already; `dumps` and `reference` are what it compared."""
     found = open_dumps(dumps)
+    if material.model is not None:
+        material = replace(material, model=material.model.for_dumps(entry.name.raw for entry in found.entries))
     notes: list[str] = []
     findings = [*version_findings(comparison), *_logs(dumps), *not_taken(found, material.model, material.traces)]
     findings += input_findings(

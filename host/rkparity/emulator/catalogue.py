@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from rkparity.emulator.description import check_emulated
+from rkparity.emulator.description import check_emulated, graph_views
 from rkparity.emulator.values import SimulatorSource, ValueSource
 from rkparity.errors import DataError, UsageError
 from rkparity.model import Model, read_model
@@ -70,12 +70,6 @@ class ModelCatalogue:
         model = read_model(rknn)
         check_emulated(model)
         spec = read_build_record(rknn).spec
-        batch = spec.extra.get("build", {}).get("rknn_batch_size")
-        if batch not in (None, 1):
-            raise DataError(
-                f"{rknn.name}: was built with rknn_batch_size={batch}, which the emulator does not follow",
-                hint="give the source model's inputs the batch: input_size_list=[[N, ...]]",
-            )
         if self._worker is None:
             self._worker = Worker(self._python)
         with tempfile.TemporaryDirectory(prefix="rkparity-emulator-") as folder:
@@ -87,6 +81,13 @@ class ModelCatalogue:
 def check_same_build(model: Model, twin: Model) -> None:
     """DataError when two files were not built the same way. Their bytes always differ; what they say decides."""
     hint = "the toolkit, the source model or the calibration data changed since; build it again with `rkparity build`"
+    if [graph.input_shapes for graph in model.graphs] != [graph.input_shapes for graph in twin.graphs]:
+        raise DataError(f"{model.path.name}: building it again from its record gives other input shapes", hint=hint)
+    for mine, other in zip(graph_views(model), graph_views(twin)):
+        _check_same_graph(mine, other, hint)
+
+
+def _check_same_graph(model: Model, twin: Model, hint: str) -> None:
     if [(node.op_type, node.name) for node in model.nodes] != [(node.op_type, node.name) for node in twin.nodes]:
         raise DataError(
             f"{model.path.name}: building it again from its record gives another list of operators", hint=hint

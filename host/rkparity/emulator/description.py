@@ -31,11 +31,11 @@ def check_emulated(model: Model) -> None:
             f"target {model.platform}); the emulator cannot run it",
             hint="build the model again with rknn-toolkit2 2.2.0 or later",
         )
-    if model.n_graphs > 1:
+    if model.is_dynamic and model.batch > 1:
         raise DataError(
-            f"{model.path.name}: was built with dynamic_input for {model.n_graphs} sets of shapes; the emulator runs "
-            "models of one shape",
-            hint="build one .rknn per shape, without dynamic_input, to try it here",
+            f"{model.path.name}: was built with both dynamic_input and rknn_batch_size={model.batch}; the emulator "
+            "follows one of them",
+            hint="put the batch into the shapes of dynamic_input",
         )
     for tensor in (*model.input_tensors, *model.output_tensors):
         if tensor.dtype not in TYPE_CODES:
@@ -57,14 +57,28 @@ def layer_tensors(model: Model) -> tuple[LayerTensor, ...]:
 def describe(model: Model, *, simulator: str) -> bytes:
     """The description the library reads; `simulator` says in its log where values come from."""
     check_emulated(model)
-    used = sorted({*model.inputs, *model.outputs, *(index for node in model.nodes for index in node.outputs)})
-    place = {index: position for position, index in enumerate(used)}
     parts = [
         text(model.platform),
         text(model.compiler_version),
         text(model.source_framework),
         text(simulator),
         u32(model.file_version),
+        u32(model.is_dynamic),
+        u32(model.batch),
+        u32(max(1, len(model.graphs))),
+    ]
+    return b"".join([*parts, *(_graph(view) for view in graph_views(model))])
+
+
+def graph_views(model: Model) -> list[Model]:
+    """The model at every set of input shapes it was built for."""
+    return [model.at_graph(index) for index in range(len(model.graphs))] or [model]
+
+
+def _graph(model: Model) -> bytes:
+    used = sorted({*model.inputs, *model.outputs, *(index for node in model.nodes for index in node.outputs)})
+    place = {index: position for position, index in enumerate(used)}
+    parts = [
         u32(len(used)),
         u32(len(model.nodes)),
         u32(len(model.inputs)),
@@ -178,6 +192,7 @@ def _node(model: Model, node: Node, place: dict[int, int]) -> bytes:
             text(_input_shapes(model, node)),
             u32(TYPE_CODES.get(_type_of(model, node), TYPE_CODES["float32"])),
             u32(_read_input(model, node)),
+            u32(node.on_npu),
             u32(len(outputs)),
             *(u32(place[index]) for index in outputs),
         ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rkparity.errors import DataError
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAGIC = b"RKE1"
 _HEAD = struct.Struct("<4siQ")
 
@@ -130,8 +130,12 @@ class PayloadReader:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a program wants computed; `faults` is the text of its fault orders, mostly empty."""
+    """What a program wants computed; `faults` is the text of its fault orders, mostly empty.
 
+    `graph` is the number of the set of input shapes.
+    """
+
+    graph: int
     want_layers: bool
     values: tuple[GraphValue, ...]
     faults: str
@@ -140,7 +144,7 @@ class RunRequest:
 def read_run(payload: bytearray) -> RunRequest:
     """A RUN request; DataError when it is damaged."""
     reader = PayloadReader(payload)
-    flags = reader.u32()
+    graph, flags = reader.u32(), reader.u32()
     values = []
     for _ in range(reader.u32()):
         code, value_flags, nbytes = reader.u32(), reader.u32(), reader.u64()
@@ -151,7 +155,7 @@ def read_run(payload: bytearray) -> RunRequest:
         faults = bytes(reader.take(reader.u32())).decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError("emulator protocol: the fault orders are not UTF-8") from error
-    return RunRequest(bool(flags & FLAG_WANT_LAYERS), tuple(values), faults)
+    return RunRequest(graph, bool(flags & FLAG_WANT_LAYERS), tuple(values), faults)
 
 
 def u32(value: int) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rkparity.emulator.description import describe, layer_tensors
+from rkparity.emulator.description import describe, graph_views, layer_tensors
 from rkparity.emulator.faults import FaultPlan, make_plan, require_alterable
 from rkparity.emulator.protocol import (
     MAX_MODEL_NBYTES,
@@ -34,7 +34,7 @@ from rkparity.emulator.protocol import (
     u32,
     u64,
 )
-from rkparity.emulator.values import RunValues, ValueSource
+from rkparity.emulator.values import DynamicSource, RunValues, ValueSource
 from rkparity.errors import DataError, RkparityError, UsageError
 from rkparity.model import Model
 
@@ -129,10 +129,10 @@ class Conversation:
     def __init__(self, connection: socket.socket, open_model: OpenModel) -> None:
         self._connection = connection
         self._open_model = open_model
-        self._model: Model | None = None
-        self._source: ValueSource | None = None
-        self._faults = ("", FaultPlan())
-        self._held: tuple[NDArray[Any], ...] = ()
+        self._graphs: list[Model] = []
+        self._sources: dict[int, ValueSource] = {}
+        self._faults = ("", 0, FaultPlan())
+        self._held: tuple[int, tuple[NDArray[Any], ...]] = (0, ())
 
     def run(self) -> None:
         """Answers requests until the other side hangs up (Closed)."""
@@ -165,8 +165,9 @@ class Conversation:
         limit = _RUN_OVERHEAD_NBYTES
         if operation is Operation.OPEN:
             limit = MAX_MODEL_NBYTES
-        elif operation is Operation.RUN and self._model is not None:
-            limit += sum(8 * _count(tensor.shape) for tensor in self._model.input_tensors)
+        elif operation is Operation.RUN:
+            sizes = (sum(8 * _count(tensor.shape) for tensor in graph.input_tensors) for graph in self._graphs)
+            limit += max(sizes, default=0)
         if length > limit:
             raise DataError(f"emulator protocol: a request of {length} bytes, at most {limit} are expected")
 
@@ -180,16 +181,31 @@ class Conversation:
                 )
             return []
         if operation is Operation.OPEN:
-            self._model, self._source = self._open_model(hashlib.sha256(payload).hexdigest())
-            return [describe(self._model, simulator=self._source.description)]
-        if self._model is None or self._source is None:
+            model, source = self._open_model(hashlib.sha256(payload).hexdigest())
+            description = describe(model, simulator=source.description)
+            self._graphs, self._sources = graph_views(model), {0: source}
+            return [description]
+        if not self._graphs:
             raise DataError("emulator protocol: a run before a model was opened")
-        return self._run(self._model, self._source, read_run(payload))
+        request = read_run(payload)
+        if request.graph >= len(self._graphs):
+            raise DataError(
+                f"emulator protocol: a run at the set of shapes {request.graph}, there are {len(self._graphs)}"
+            )
+        return self._run(self._graphs[request.graph], self._source_of(request.graph), request)
+
+    def _source_of(self, graph: int) -> ValueSource:
+        if graph not in self._sources:
+            first = self._sources[0]
+            if not isinstance(first, DynamicSource):
+                raise DataError("this source of layer values has one set of input shapes")
+            self._sources[graph] = first.at_graph(graph)
+        return self._sources[graph]
 
     def _run(self, model: Model, source: ValueSource, request: RunRequest) -> list[bytes | memoryview]:
-        if request.faults != self._faults[0]:
-            self._faults = (request.faults, make_plan(request.faults, model))
-        plan = self._faults[1]
+        if (request.faults, request.graph) != self._faults[:2]:
+            self._faults = (request.faults, request.graph, make_plan(request.faults, model))
+        plan = self._faults[2]
         time.sleep(plan.slow_s)
         if plan.fail_code:
             raise InjectedFailure(plan.fail_code)
@@ -200,16 +216,19 @@ class Conversation:
             )
         else:
             values = source.compute(request.values, want_layers=want_layers)
-        self._held = self._outputs_kept(values, plan)
-        answer = encode_run(model, replace(values, outputs=self._held), want_layers=want_layers)
+        outputs = self._outputs_kept(values, plan, request.graph)
+        self._held = (request.graph, outputs)
+        answer = encode_run(model, replace(values, outputs=outputs), want_layers=want_layers)
         nodes = (NO_NODE if node is None else node for node in (plan.failing_node, plan.full_node))
         return [*(u32(node) for node in nodes), *answer]
 
-    def _outputs_kept(self, values: RunValues, plan: FaultPlan) -> tuple[NDArray[Any], ...]:
+    def _outputs_kept(self, values: RunValues, plan: FaultPlan, graph: int) -> tuple[NDArray[Any], ...]:
         """The outputs; a stuck one, and all when a layer fails, keep what the run before left, at first zeros."""
         import numpy as np
 
-        before = self._held or tuple(np.zeros_like(array) for array in values.outputs)
+        held_graph, held = self._held
+        same = held if held_graph == graph else ()
+        before = same or tuple(np.zeros_like(array) for array in values.outputs)
         return tuple(
             before[index] if index in plan.stuck_outputs or plan.failing_node is not None else array
             for index, array in enumerate(values.outputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from rkparity.emulator.description import channel_values, layer_tensors
 from rkparity.emulator.protocol import GraphValue
@@ -36,6 +36,14 @@ class ValueSource(Protocol):
         """Runs the model on its inputs in the model's types; DataError when they do not fit the model."""
 
 
+@runtime_checkable
+class DynamicSource(Protocol):
+    """A source of values of a model with several sets of input shapes."""
+
+    def at_graph(self, index: int) -> ValueSource:
+        """The source of the same model at another set of shapes."""
+
+
 class SimulatorSource:
     """A model built in a toolkit worker. The build must be that of the `.rknn` file; `catalogue` checks that."""
 
@@ -45,13 +53,22 @@ class SimulatorSource:
         self._model = model
         self.description = f"the simulator of rknn-toolkit2 {built.toolkit_version}, model {model.path.name}"
 
+    def at_graph(self, index: int) -> SimulatorSource:
+        """The same build at another set of input shapes."""
+        return SimulatorSource(self._worker, self._built, self._model.at_graph(index))
+
     def _shaped(self, inputs: Sequence[GraphValue]) -> list[NDArray[Any]]:
-        """The inputs as the simulator's graph takes them."""
+        """The inputs as the simulator's graph takes them.
+
+        The simulator of a model with several sets of shapes chooses the graph by the inputs' shapes, which are the
+        compiled model's.
+        """
         import numpy as np
 
         shaped = []
         for value, item in zip(graph_inputs(self._model, inputs), self._built.inputs):
-            array = np.ascontiguousarray(value.reshape(item.shape)) if value.size == np.prod(item.shape) else value
+            fits = not self._model.is_dynamic and value.size == np.prod(item.shape)
+            array = np.ascontiguousarray(value.reshape(item.shape) if fits else value)
             # A bool input is int8 in the .rknn file (evidence 160_dumpquant_1_boolin_int8).
             shaped.append(array != 0 if item.dtype == "bool" else array)
         return shaped

@@ -66,7 +66,8 @@ def deploy_model(context: Context) -> Deployed:
     context.say("simulating the deployed model")
     name = "deployed" if built.spec.do_quantization else "fp16"
     simulation = simulated(context, built, inputs, name=name)
-    return Deployed(rknn, read_model(rknn), built, inputs, simulation, tuple(notes))
+    model = read_model(rknn).for_input_shapes([item.raw.shape for item in inputs])
+    return Deployed(rknn, model, built, inputs, simulation, tuple(notes))
 
 
 def _build(context: Context) -> tuple[Path, BuiltModel]:

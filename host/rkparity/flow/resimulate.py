@@ -45,7 +45,7 @@ def resimulate_run(
     dumps = open_dumps(run)
     if not model.nodes:
         raise UsageError(f"{rknn}: its operators cannot be read, so the dumps cannot be put in their places")
-    fit_model(dumps.entries, model)
+    model = fit_model(dumps.entries, model)
     built, record, notes = rebuild(worker, rknn)
     inputs = _graph_inputs(dumps, model, built)
     # The simulator's tensors, by a run on the same inputs: names and shapes are known only to it.

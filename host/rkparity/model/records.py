@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rkparity.errors import UsageError
 from rkparity.runs.dump_names import INPUT_OPERATOR, OUTPUT_OPERATOR, compose_dump_stem
 
 
@@ -53,13 +55,18 @@ class ModelTensor:
 
 @dataclass(frozen=True)
 class Node:
-    """One operator; `inputs` and `outputs` index `Model.tensors`. Execution order is the order in `Model.nodes`."""
+    """One operator; `inputs` and `outputs` index `Model.tensors`. Execution order is the order in `Model.nodes`.
+
+    `on_npu`: the compiler gave it to the NPU, not to the CPU (agrees with the layer tables of evidence 160_c25_*,
+    160_b25_*: 146 rows of 12 models).
+    """
 
     index: int
     op_type: str
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    on_npu: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,12 +101,30 @@ class ExpectedDump:
 
 
 @dataclass(frozen=True)
+class Graph:
+    """The operators and tensors for one set of input shapes, as in Model."""
+
+    nodes: tuple[Node, ...]
+    tensors: tuple[ModelTensor, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the inputs, by API index; NCHW for 4-D."""
+        return tuple(self.tensors[index].shape for index in self.inputs)
+
+
+@dataclass(frozen=True)
 class Model:
     """A `.rknn` file. For files whose payload cannot be read (other versions than 6 and 4100) only the JSON speaks:
 
     then `nodes` is empty, `tensors` holds the inputs and outputs without scales, and `warnings` says so.
-    `inputs` and `outputs` index `tensors`, in the order of the API's index. `n_graphs` is more than 1 for a model built
-    with dynamic_input: one graph per set of shapes, of which the first is described.
+    `inputs` and `outputs` index `tensors`, in the order of the API's index.
+
+    A model built with dynamic_input `is_dynamic` and has one of `graphs` per set of input shapes, the largest first; the
+    fields are those of the graph number `graph`. `batch` is rknn_batch_size, 1 without it; the file's shapes are of one
+    element of the batch, here all are of the whole batch: the first dimension is multiplied.
     """
 
     path: Path
@@ -115,7 +140,54 @@ class Model:
     normalization: tuple[InputNormalization, ...]
     trailer: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
-    n_graphs: int = 1
+    graphs: tuple[Graph, ...] = ()
+    graph: int = 0
+    is_dynamic: bool = False
+    batch: int = 1
+
+    def at_graph(self, index: int) -> Model:
+        """The same file seen at another set of input shapes."""
+        if index == self.graph:
+            return self
+        graph = self.graphs[index]
+        return replace(
+            self,
+            graph=index,
+            nodes=graph.nodes,
+            tensors=graph.tensors,
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+        )
+
+    def for_input_shapes(self, shapes: Sequence[Sequence[int]]) -> Model:
+        """A dynamic model at the set of shapes that `shapes` are, one per input; 4-D ones may be NCHW or NHWC.
+
+        UsageError when no set fits. A model of one shape is returned as it is.
+        """
+        if not self.is_dynamic:
+            return self
+        for index, graph in enumerate(self.graphs):
+            if len(shapes) == len(graph.input_shapes) and all(
+                tuple(given) in (shape, nhwc_shape(shape)) for given, shape in zip(shapes, graph.input_shapes)
+            ):
+                return self.at_graph(index)
+        sets = "; ".join(", ".join(shape_text(shape) for shape in graph.input_shapes) for graph in self.graphs)
+        raise UsageError(
+            f"{self.path}: was built with dynamic_input for the input shapes {sets}; given are "
+            + ", ".join(shape_text(shape) for shape in shapes),
+            hint="give all inputs in the shapes of one set (4-D: NHWC or NCHW)",
+        )
+
+    def for_dumps(self, files: Iterable[str]) -> Model:
+        """A dynamic model at the set of shapes that most of the dumps named `files` are of; the first one on a tie."""
+        if not self.is_dynamic:
+            return self
+        stems = Counter(name.rpartition("_")[0] for name in files)
+        fitting = [
+            sum(stems[dump.stem] > 0 for dump in self.at_graph(index).expected_dumps())
+            for index in range(len(self.graphs))
+        ]
+        return self.at_graph(fitting.index(max(fitting))) if fitting else self
 
     @property
     def input_tensors(self) -> tuple[ModelTensor, ...]:
@@ -167,3 +239,13 @@ class Model:
     def input_nodes(self) -> tuple[Node, ...]:
         """The InputOperators, in execution order."""
         return tuple(node for node in self.nodes if node.op_type == INPUT_OPERATOR)
+
+
+def nhwc_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """A 4-D NCHW shape as NHWC; other shapes as they are."""
+    return (shape[0], shape[2], shape[3], shape[1]) if len(shape) == 4 else tuple(shape)
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape for people: 1x3x224x224."""
+    return "x".join(str(size) for size in shape) or "scalar"

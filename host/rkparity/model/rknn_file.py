@@ -18,7 +18,7 @@ from typing import Any
 from rkparity.errors import DataError, UsageError
 from rkparity.model.flatbuffer import FlatBuffer, Table
 from rkparity.model.literal import LiteralError, dictionary_entry
-from rkparity.model.records import InputNormalization, Model, ModelTensor, Node, TensorKind
+from rkparity.model.records import Graph, InputNormalization, Model, ModelTensor, Node, TensorKind
 
 _MAGIC = b"RKNN"
 _HEADER_NBYTES = 64
@@ -29,6 +29,10 @@ _MAX_NAME_LENGTH = 1024
 _MAX_EDGES = 200_000
 _MAX_RANK = 32
 _HASH_CHUNK = 4 * 1024 * 1024
+# What `model inference type` in librknnrt's log shows: dynamic_shape or static_shape.
+_DYNAMIC = "dynamic_shape"
+# An operator's target; absent for the CPU.
+_ON_NPU = 2
 
 _DTYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
 _LAYOUTS = {0: "UNDEFINED", 64: "NC1HWC2", 65: "weight"}
@@ -39,6 +43,7 @@ _KINDS = {
     4: TensorKind.CONST,
     5: TensorKind.CPU_CONST,
 }
+_BATCHED = (TensorKind.INPUT, TensorKind.OUTPUT, TensorKind.ACTIVATION)
 _TRAILER_DTYPES = {
     "int8": "int8",
     "asymm_affine": "int8",
@@ -65,9 +70,11 @@ class _Slots:
     qmethod: int | None = None
     minimum: int | None = None
     maximum: int | None = None
+    batch: int | None = None
+    inference_type: int | None = None
 
 
-_SLOTS = _Slots(8, 7, 9, 10, 11, 12, 6, 8, 9)
+_SLOTS = _Slots(8, 7, 9, 10, 11, 12, 6, 8, 9, 14, 16)
 _MINI_SLOTS = _Slots(6, 5, 7, 6, 7, 8)
 
 
@@ -164,15 +171,14 @@ def _from_payload(path: Path, sha256: str, version: int, buffer: FlatBuffer, tra
     graphs = root.tables(2)
     if not graphs:
         raise DataError(f"{path}: holds no graph")
-    graph = graphs[0]
     slots = _MINI_SLOTS if version == _MINI_VERSION else _SLOTS
-    tensors = tuple(_tensor(path, table, slots) for table in graph.tables(0))
-    nodes = tuple(_node(path, index, table, len(tensors)) for index, table in enumerate(graph.tables(1)))
-    if sum(len(node.inputs) + len(node.outputs) for node in nodes) > _MAX_EDGES:
+    batch = _batch(path, root, slots)
+    read = tuple(_graph(path, table, slots, batch) for table in graphs)
+    if sum(len(node.inputs) + len(node.outputs) for graph in read for node in graph.nodes) > _MAX_EDGES:
         raise DataError(f"{path}: its operators have more than {_MAX_EDGES} inputs and outputs")
+    first = read[0]
+    inference_type = root.text(slots.inference_type) if slots.inference_type is not None else ""
     warnings = []
-    if len(graphs) > 1:
-        warnings.append(f"{path}: holds {len(graphs)} graphs (dynamic shapes); only the first is read")
     normalization, problem = _normalization(root.text(3))
     if problem:
         warnings.append(f"{path}: mean and std of the inputs could not be read: {problem}")
@@ -183,18 +189,44 @@ def _from_payload(path: Path, sha256: str, version: int, buffer: FlatBuffer, tra
         root.text(slots.platform),
         root.text(slots.compiler),
         root.text(slots.framework),
-        nodes,
-        tensors,
-        _indices(path, "inputs", graph.integers(2, "I"), len(tensors)),
-        _indices(path, "outputs", graph.integers(3, "I"), len(tensors)),
+        first.nodes,
+        first.tensors,
+        first.inputs,
+        first.outputs,
         normalization,
         trailer,
         tuple(warnings),
-        len(graphs),
+        read,
+        is_dynamic=len(read) > 1 or inference_type == _DYNAMIC,
+        batch=batch,
     )
 
 
-def _tensor(path: Path, table: Table, slots: _Slots) -> ModelTensor:
+def _graph(path: Path, table: Table, slots: _Slots, batch: int) -> Graph:
+    tensors = tuple(_tensor(path, item, slots, batch) for item in table.tables(0))
+    return Graph(
+        tuple(_node(path, index, item, len(tensors)) for index, item in enumerate(table.tables(1))),
+        tensors,
+        _indices(path, "inputs", table.integers(2, "I"), len(tensors)),
+        _indices(path, "outputs", table.integers(3, "I"), len(tensors)),
+    )
+
+
+def _batch(path: Path, root: Table, slots: _Slots) -> int:
+    """rknn_batch_size, which the file keeps as a text; "0" and "1" are none (files of toolkit 2.5.0 built with 0 to 3)."""
+    text = root.text(slots.batch) if slots.batch is not None else ""
+    if not text.isascii() or not text.isdigit():
+        return 1
+    if len(text) > 5:
+        raise DataError(f"{path}: is said to have a batch of {text[:20]}", hint="copy or export the .rknn file again")
+    return max(1, int(text))
+
+
+def _batched(shape: tuple[int, ...], kind: TensorKind, batch: int) -> tuple[int, ...]:
+    return (shape[0] * batch, *shape[1:]) if shape and kind in _BATCHED else shape
+
+
+def _tensor(path: Path, table: Table, slots: _Slots, batch: int) -> ModelTensor:
     name = table.text(5)
     if len(name) > _MAX_NAME_LENGTH:
         raise DataError(f"{path}: a tensor's name has {len(name)} characters: {name[:60]!r}...")
@@ -204,20 +236,21 @@ def _tensor(path: Path, table: Table, slots: _Slots) -> ModelTensor:
         raise DataError(f"{path}: tensor {name[:200]!r} has the shape {shape[:40]}")
     dtype = table.integer(0, "B")
     layout = table.integer(1, "B")
+    kind = _KINDS.get(table.integer(2, "B"), TensorKind.OTHER)
     scale, zero_point = table.floats(slots.scale), table.integers(slots.zero_point)
     return ModelTensor(
         name,
         _DTYPES.get(dtype, "opaque"),
         _LAYOUTS.get(layout, f"code {layout}"),
-        _KINDS.get(table.integer(2, "B"), TensorKind.OTHER),
-        native_dims,
-        shape,
+        kind,
+        _batched(native_dims, kind, batch),
+        _batched(shape, kind, batch),
         scale,
         zero_point,
         table.text(slots.qmethod) if slots.qmethod is not None else "layer" if scale else "",
         table.floats(slots.minimum) if slots.minimum is not None else (),
         table.floats(slots.maximum) if slots.maximum is not None else (),
-        table.integer(slots.size, "I"),
+        table.integer(slots.size, "I") * (batch if kind in _BATCHED else 1),
     )
 
 
@@ -232,6 +265,7 @@ def _node(path: Path, index: int, table: Table, tensor_count: int) -> Node:
         table.text(2),
         _indices(path, where + "inputs", table.integers(4, "I"), tensor_count),
         _indices(path, where + "outputs", table.integers(5, "I"), tensor_count),
+        table.integer(3, "B") == _ON_NPU,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from rkparity.errors import UsageError
 from rkparity.toolkit.spec import BuildSpec, Framework
@@ -37,6 +38,15 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
         "--rgb2bgr", action="store_true", help="swap the channels of calibration pictures (quant_img_RGB2BGR)"
     )
     group.add_argument("--target", metavar="CHIP", help="target_platform (default: rk3588)")
+    group.add_argument(
+        "--dynamic-input",
+        action="append",
+        default=[],
+        metavar="SHAPES",
+        help="one set of input shapes of a model for several (dynamic_input), such as 1,3,224,224, several inputs "
+        "separated by semicolons; once per set",
+    )
+    group.add_argument("--batch", type=int, metavar="N", help="rknn_batch_size: N samples a run")
     precision = group.add_mutually_exclusive_group()
     precision.add_argument("--fp16", action="store_true", help="do not quantise (default)")
     precision.add_argument("--int8", action="store_true", help="quantise; needs --dataset")
@@ -70,6 +80,8 @@ _OPTION_NAMES = (
     "inputs",
     "input_size",
     "outputs",
+    "dynamic_input",
+    "batch",
     "mean",
     "std",
     "rgb2bgr",
@@ -103,7 +115,27 @@ def spec_from_arguments(arguments: argparse.Namespace, model: Path) -> BuildSpec
         optimization_level=arguments.optimization_level,
         quantized_method=arguments.method,
         quantized_algorithm=arguments.algorithm,
+        extra=_extra(arguments),
     )
+
+
+def _extra(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    extra: dict[str, dict[str, Any]] = {}
+    if arguments.dynamic_input:
+        sets = [
+            [list(_integers("--dynamic-input", shape)) for shape in text.split(";")] for text in arguments.dynamic_input
+        ]
+        if len({len(shapes) for shapes in sets}) > 1:
+            raise UsageError(
+                f"--dynamic-input: the sets have {', '.join(str(len(shapes)) for shapes in sets)} shapes",
+                hint="give one shape for each input in every set, separated by semicolons",
+            )
+        extra["config"] = {"dynamic_input": sets}
+    if arguments.batch is not None:
+        if arguments.batch < 1:
+            raise UsageError(f"--batch {arguments.batch}: must be 1 or more")
+        extra["build"] = {"rknn_batch_size": arguments.batch}
+    return extra
 
 
 def _names(values: list[str]) -> tuple[str, ...]:

@@ -13,7 +13,11 @@ from rkparity.toolkit.spec import BuildSpec
 
 @dataclass(frozen=True)
 class GraphInput:
-    """One input of the built graph: `shape` in the graph's layout (NCHW for 4-D), mean and std per channel."""
+    """One input of the built graph: `shape` in the graph's layout (NCHW for 4-D), mean and std per channel.
+
+    With rknn_batch_size the first dimension is multiplied. `shapes` are all the shapes of a model built with
+    dynamic_input, of which `shape` is one: those at the same place in all inputs belong together.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -22,6 +26,7 @@ class GraphInput:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     rgb2bgr: bool
+    shapes: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ def built_model_from_answer(
                 tuple(item["mean"]),
                 tuple(item["std"]),
                 item["rgb2bgr"],
+                tuple(tuple(shape) for shape in item["shapes"]),
             )
             for item in answer["inputs"]
         ),

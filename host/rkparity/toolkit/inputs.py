@@ -7,12 +7,12 @@ silently when C, H and W are equal (measured with 2.5.0); so everything is check
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rkparity.errors import DataError, ToolkitError, UsageError
-from rkparity.runs import open_npy, write_npy
+from rkparity.runs import open_npy, read_npy_header, write_npy
 from rkparity.toolkit.built_model import GraphInput
 from rkparity.toolkit.worker_client import Worker
 
@@ -56,10 +56,40 @@ def prepare_inputs(
             hint="give --input once per model input, in this order",
         )
     folder.mkdir(parents=True, exist_ok=True)
+    graph = _at_shapes(files, graph, layout)
     return tuple(
         _prepare(file, item, worker, folder / f"{index}", layout, resize)
         for index, (file, item) in enumerate(zip(files, graph))
     )
+
+
+def _at_shapes(files: Sequence[Path], graph: Sequence[GraphInput], layout: str | None) -> Sequence[GraphInput]:
+    """A graph with several sets of shapes at the first set that the `.npy` files have; pictures fit every set."""
+    count = min((len(item.shapes) for item in graph), default=0)
+    if count == 0:
+        return graph
+    headers = [read_npy_header(file) if file.suffix.lower() == ".npy" and file.is_file() else None for file in files]
+    for index in range(count):
+        chosen = [replace(item, shape=item.shapes[index]) for item in graph]
+        fits = (
+            header is None or tuple(header.shape) in _accepted(item.shape, layout)
+            for header, item in zip(headers, chosen)
+        )
+        if all(fits):
+            return chosen
+    given = ", ".join("a picture" if header is None else _text(header.shape) for header in headers)
+    sets = "; ".join(", ".join(_text(item.shapes[index]) for item in graph) for index in range(count))
+    raise UsageError(
+        f"the inputs have the shapes {given}; the model was built with dynamic_input for {sets}",
+        hint="give all inputs in the shapes of one set (4-D: NCHW or NHWC)",
+    )
+
+
+def _accepted(shape: Sequence[int], layout: str | None) -> tuple[tuple[int, ...], ...]:
+    if len(shape) != 4:
+        return (tuple(shape),)
+    shapes = {"nchw": tuple(shape), "nhwc": (shape[0], shape[2], shape[3], shape[1])}
+    return tuple(shapes.values()) if layout is None else (shapes[layout.lower()],)
 
 
 def _prepare(

@@ -61,6 +61,17 @@ class TensorMem(c.Structure):
     ]
 
 
+class InputRange(c.Structure):
+    _fields_ = [
+        ("index", c.c_uint32),
+        ("shape_number", c.c_uint32),
+        ("fmt", c.c_int),
+        ("name", c.c_char * 256),
+        ("dyn_range", (c.c_uint32 * 16) * 512),
+        ("n_dims", c.c_uint32),
+    ]
+
+
 class Version(c.Structure):
     _fields_ = [("api", c.c_char * 256), ("driver", c.c_char * 256)]
 
@@ -85,6 +96,8 @@ def load(path: Path) -> c.CDLL:
     library.rknn_destroy_mem.argtypes = [context, c.POINTER(TensorMem)]
     library.rknn_set_io_mem.argtypes = [context, c.POINTER(TensorMem), c.POINTER(TensorAttr)]
     library.rknn_mem_sync.argtypes = [context, c.POINTER(TensorMem), c.c_int]
+    library.rknn_set_input_shape.argtypes = [context, c.POINTER(TensorAttr)]
+    library.rknn_set_input_shapes.argtypes = [context, c.c_uint32, c.c_void_p]
     return library
 
 
@@ -132,6 +145,21 @@ class Runtime:
                 i, c.cast(buffer, c.c_void_p), sizes[i] if sizes else len(data), pass_through, type_code, fmt
             )
         return self.library.rknn_inputs_set(self.context, len(inputs), array)
+
+    def input_range(self, index: int) -> tuple[int, InputRange]:
+        found = InputRange(index=index)
+        return self.library.rknn_query(self.context, 13, c.byref(found), c.sizeof(found)), found
+
+    def set_shapes(self, shapes: list[list[int]], *, fmts: list[int] | None = None) -> int:
+        """rknn_set_input_shapes as the vendor's demo calls it: the plain attributes with other dimensions."""
+        array = (TensorAttr * max(len(shapes), 1))()
+        for i, shape in enumerate(shapes):
+            array[i] = self.attr(1, i)[1]
+            array[i].n_dims = len(shape)
+            array[i].dims[: len(shape)] = shape
+            if fmts is not None:
+                array[i].fmt = fmts[i]
+        return self.library.rknn_set_input_shapes(self.context, len(shapes), array)
 
     def run(self) -> int:
         return self.library.rknn_run(self.context, None)

@@ -99,6 +99,12 @@ class CountingSource:
     def __init__(self, model: Model) -> None:
         self._model = model
         self.inputs: list[np.ndarray] = []
+        self.graphs: dict[int, CountingSource] = {}
+
+    def at_graph(self, index: int) -> CountingSource:
+        other = CountingSource(self._model.at_graph(index))
+        self.graphs[index] = other
+        return other
 
     def compute(self, inputs: Sequence[GraphValue], *, want_layers: bool) -> RunValues:
         self.inputs = [value.copy() for value in graph_inputs(self._model, inputs)]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rkparity.emulator.description import channel_values, check_emulated, describe, layer_tensors
+from rkparity.emulator.description import channel_values, check_emulated, describe, graph_views, layer_tensors
 from rkparity.emulator.protocol import MAGIC, GraphValue, Operation, Status, read_run, send_answer, u32, u64
 from rkparity.emulator.server import Conversation, LayerValueServer, encode_run
 from rkparity.emulator.values import RunValues, graph_inputs, output_value, simulator_names
@@ -47,15 +47,17 @@ def tensor(**changes: object) -> ModelTensor:
     return ModelTensor(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def request(values: list[tuple[int, int, bytes]], *, layers: bool = False, faults: bytes = b"") -> bytearray:
-    parts = [u32(1 if layers else 0), u32(len(values))]
+def request(
+    values: list[tuple[int, int, bytes]], *, graph: int = 0, layers: bool = False, faults: bytes = b""
+) -> bytearray:
+    parts = [u32(graph), u32(1 if layers else 0), u32(len(values))]
     parts += [u32(code) + u32(flags) + u64(len(data)) + data for code, flags, data in values]
     return bytearray(b"".join([*parts, u32(len(faults)), faults]))
 
 
 def test_run_request() -> None:
-    run = read_run(request([(3, 1, b"abc"), (8, 0, b"12345678")], layers=True, faults=b"slow:1s"))
-    assert run.want_layers and run.faults == "slow:1s"
+    run = read_run(request([(3, 1, b"abc"), (8, 0, b"12345678")], graph=2, layers=True, faults=b"slow:1s"))
+    assert run.graph == 2 and run.want_layers and run.faults == "slow:1s"
     assert [(value.dtype, bytes(value.data), value.raw_uint8) for value in run.values] == [
         ("uint8", b"abc", True),
         ("int64", b"12345678", False),
@@ -97,12 +99,33 @@ def test_files_without_an_operator_list_are_refused() -> None:
     assert "build the model again" in caught.value.hint
 
 
-def test_models_with_dynamic_input_are_refused() -> None:
+def test_every_set_of_shapes_is_described() -> None:
     model = read_model(MODELS.parent / "emulator" / "dynamic_input.rknn")
-    assert model.n_graphs == 3 and model.input_tensors[0].shape == (1, 3, 27, 60)
-    with pytest.raises(DataError, match=r"dynamic_input\.rknn: was built with dynamic_input for 3 sets") as caught:
-        check_emulated(model)
-    assert "one .rknn per shape" in caught.value.hint
+    data = describe(model, simulator="a test")
+    assert [view.input_tensors[0].shape for view in graph_views(model)] == [
+        (1, 3, 27, 60),
+        (1, 3, 18, 30),
+        (1, 3, 9, 30),
+    ]
+    # Behind the texts: file version, dynamic, batch, sets of shapes.
+    assert u32(6) + u32(1) + u32(1) + u32(3) in data
+    assert all(u32(4) + b"".join(map(u32, (1, 5, *size))) in data for size in ((27, 60), (18, 30), (9, 30)))
+    with pytest.raises(DataError, match="both dynamic_input and rknn_batch_size=2"):
+        check_emulated(replace(model, batch=2))
+
+
+def test_a_run_at_a_set_of_shapes_there_is_not() -> None:
+    model = read_model(MODELS.parent / "emulator" / "dynamic_input.rknn")
+
+    class Source:
+        description = "a test"
+
+    speaker = Speaker(lambda _: (model, Source()))
+    assert speaker.ask(Operation.OPEN, b"model bytes")[0] == 0
+    status, text = speaker.ask(Operation.RUN, request([], graph=3))
+    assert status == Status.FAIL and b"a run at the set of shapes 3, there are 3" in text
+    status, text = speaker.ask(Operation.RUN, request([], graph=2))
+    assert status == Status.FAIL and b"has one set of input shapes" in text
 
 
 def test_channel_values() -> None:
@@ -211,7 +234,7 @@ def no_model(sha256: str) -> object:
 
 
 def test_conversation_refuses_what_it_does_not_know() -> None:
-    assert Speaker(no_model).ask(Operation.HELLO, u32(2)) == (0, b"")
+    assert Speaker(no_model).ask(Operation.HELLO, u32(3)) == (0, b"")
     status, text = Speaker(no_model).ask(Operation.HELLO, u32(99))
     assert status == Status.FAIL and b"the library speaks version 99" in text
     status, text = Speaker(no_model).ask(Operation.OPEN, b"model bytes")

@@ -32,6 +32,7 @@ class Jobs:
 
     def __init__(self) -> None:
         self._models: dict[int, Any] = {}
+        self._batches: dict[int, int] = {}
         self._next_id = 1
         self._hybrid = HybridJobs(self)
         self._board = BoardJobs(self)
@@ -70,6 +71,7 @@ class Jobs:
             call_toolkit("config", rknn.config, **config_arguments(spec))
             load_model(rknn, spec)
             build_arguments = dict(spec["extra"].get("build", {}))
+            batch = build_arguments.get("rknn_batch_size") or 1
             if spec["do_quantization"]:
                 build_arguments["dataset"] = dataset
             call_toolkit("build", rknn.build, do_quantization=spec["do_quantization"], **build_arguments)
@@ -79,14 +81,15 @@ class Jobs:
         except JobFailed:
             rknn.release()
             raise
-        return self.adopt(rknn)
+        return self.adopt(rknn, batch)
 
-    def adopt(self, rknn: Any) -> dict[str, Any]:
-        """Keeps a model that is ready to run under a new number, and describes it."""
-        described = _describe(rknn)
+    def adopt(self, rknn: Any, batch: int = 1) -> dict[str, Any]:
+        """Keeps a model that is ready to run under a new number, and describes it; `batch` is rknn_batch_size."""
+        described = _describe(rknn, batch)
         model_id = self._next_id
         self._next_id += 1
         self._models[model_id] = rknn
+        self._batches[model_id] = batch
         return {"model_id": model_id, **described}
 
     def infer(self, model_id: int, inputs: list[str], data_format: list[str] | None, folder: str) -> list[str]:
@@ -103,9 +106,8 @@ class Jobs:
         """Runs the graph from the values its inputs hold (after mean and std), keeping every layer's tensor."""
         _need_layer_tap()
         rknn = self.model(model_id)
-        inputs_meta = _inputs_of(rknn)
         arrays = [np.load(path) for path in inputs]
-        values = {meta["name"]: array for meta, array in zip(inputs_meta, arrays)}
+        values = self._graph_values(model_id, arrays)
         wanted = None if names is None else set(names)
         rows: list[dict[str, str]] = []
 
@@ -136,7 +138,7 @@ class Jobs:
         _need_layer_tap()
         rknn = self.model(model_id)
         arrays = [np.load(path) for path in inputs]
-        values = {meta["name"]: array for meta, array in zip(_inputs_of(rknn), arrays)}
+        values = self._graph_values(model_id, arrays)
         given = {name: np.load(path, mmap_mode="r") for name, path in substitutes.items()}
         wanted = None if names is None else set(names)
         rows: list[dict[str, Any]] = []
@@ -176,8 +178,20 @@ class Jobs:
         """Forgets a model."""
         rknn = self.model(model_id)
         del self._models[model_id]
+        del self._batches[model_id]
         self._hybrid.mixed_close(model_id)
         call_toolkit("release", rknn.release)
+
+    def _graph_values(self, model_id: int, arrays: list[Any]) -> dict[str, Any]:
+        """The arrays as the graph's inputs hold them, by name.
+
+        With rknn_batch_size N the simulator's tensors have the batch before the source model's own first dimension:
+        (N, 1, C, H, W).
+        """
+        batch = self._batches[model_id]
+        if batch > 1:
+            arrays = [array.reshape(batch, array.shape[0] // batch, *array.shape[1:]) for array in arrays]
+        return {meta["name"]: array for meta, array in zip(_inputs_of(self.model(model_id)), arrays)}
 
     def model(self, model_id: int) -> Any:
         """A model by its number; JobFailed when this worker has none."""
@@ -235,14 +249,17 @@ def load_model(rknn: Any, spec: dict[str, Any]) -> None:
         call_toolkit("load_pytorch", rknn.load_pytorch, model=model, **given)
 
 
-def _inputs_of(rknn: Any) -> list[dict[str, Any]]:
+def _inputs_of(rknn: Any, batch: int = 1) -> list[dict[str, Any]]:
     """The graph's inputs in their order, from the toolkit's private table (the same in 2.2.0 to 2.5.0)."""
     attributes = rknn.rknn_base.inputs_meta["attrs"]
+    # All sets of shapes of a model built with dynamic_input, by tensor, the largest first (2.5.0).
+    sets = getattr(getattr(rknn.rknn_base, "ir", None), "dynamic_shapes", None) or {}
     inputs = [(meta["idx"], name, meta) for name, meta in attributes.items() if not meta.get("is_output")]
     return [
         {
             "name": name,
-            "shape": [int(dim) for dim in meta["shape"]],
+            "shape": [int(dim) * (batch if place == 0 else 1) for place, dim in enumerate(meta["shape"])],
+            "shapes": [[int(dim) for dim in shape] for shape in sets.get(name) or []],
             "dtype": str(meta["dtype"]),
             "layout": str(meta.get("layout", "nchw")),
             "mean": [float(value) for value in meta.get("mean") or []],
@@ -253,10 +270,10 @@ def _inputs_of(rknn: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _describe(rknn: Any) -> dict[str, Any]:
+def _describe(rknn: Any, batch: int) -> dict[str, Any]:
     attributes = rknn.rknn_base.inputs_meta["attrs"]
     outputs = sorted((meta["idx"], name) for name, meta in attributes.items() if meta.get("is_output"))
-    return {"inputs": _inputs_of(rknn), "outputs": [name for _, name in outputs], "quantization": _quantization(rknn)}
+    return {"inputs": _inputs_of(rknn, batch), "outputs": [name for _, name in outputs], "quantization": _quantization(rknn)}
 
 
 def _quantization(rknn: Any) -> dict[str, dict[str, Any]]:
