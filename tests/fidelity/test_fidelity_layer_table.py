@@ -1,4 +1,4 @@
-"""The layer table in the log has the recorded rows: operators, types, targets, shapes, names. Times are the emulator's own."""
+"""The layer table in the log has the recorded rows: operators, types, targets, shapes, names. Times are our own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[tup
         for experiment in corpus.experiments:
             recorded = rows(experiment.transcript)
             name = f"{experiment.model}{' zero-copy' if '_zc_' in experiment.name else ''}"
-            known = name in found or stand_in(experiment.model).kept is not Kept.SAME or not experiment.name.startswith("160_")
+            known = (
+                name in found
+                or stand_in(experiment.model).kept is not Kept.SAME
+                or not experiment.name.startswith("160_")
+            )
             if recorded and not known:
                 found[name] = (recorded, rows(player.play(experiment).transcript))
     return found

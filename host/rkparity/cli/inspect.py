@@ -13,15 +13,28 @@ from pathlib import Path
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("model", metavar="M.rknn", type=Path, help="the compiled model")
+    parser.add_argument(
+        "--shape-set",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of a model built with dynamic_input (default 0, the largest)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON (docs/inspect.md) instead of a table")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Reads and prints; returns the exit code."""
-    from rkparity.errors import ExitCode
+    from rkparity.errors import ExitCode, UsageError
     from rkparity.model import read_model
 
     model = read_model(arguments.model)
+    if arguments.shape_set != 0:
+        if not 0 <= arguments.shape_set < len(model.graphs):
+            raise UsageError(
+                f"--shape-set {arguments.shape_set}: {model.path} has {max(1, len(model.graphs))}, counted from 0"
+            )
+        model = model.at_graph(arguments.shape_set)
     if arguments.json:
         import json
 

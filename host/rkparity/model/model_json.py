@@ -23,6 +23,10 @@ def model_to_json(model: Model) -> dict[str, Any]:
         "compiler_version": model.compiler_version,
         "source_framework": model.source_framework,
         "is_quantized": model.is_quantized,
+        "batch": model.batch,
+        "is_dynamic": model.is_dynamic,
+        "shape_sets": [[list(shape) for shape in graph.input_shapes] for graph in model.graphs],
+        "shape_set": model.graph,
         "inputs": [_tensor(tensor) for tensor in model.input_tensors],
         "outputs": [_tensor(tensor) for tensor in model.output_tensors],
         "normalization": [_normalization(item) for item in model.normalization],
@@ -30,6 +34,7 @@ def model_to_json(model: Model) -> dict[str, Any]:
             {
                 "index": node.index,
                 "op_type": node.op_type,
+                "target": "NPU" if node.on_npu else "CPU",
                 "name": node.name,
                 "inputs": [model.tensors[index].name for index in node.inputs],
                 "outputs": [model.tensors[index].name for index in node.outputs],

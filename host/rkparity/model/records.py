@@ -122,9 +122,9 @@ class Model:
     then `nodes` is empty, `tensors` holds the inputs and outputs without scales, and `warnings` says so.
     `inputs` and `outputs` index `tensors`, in the order of the API's index.
 
-    A model built with dynamic_input `is_dynamic` and has one of `graphs` per set of input shapes, the largest first; the
-    fields are those of the graph number `graph`. `batch` is rknn_batch_size, 1 without it; the file's shapes are of one
-    element of the batch, here all are of the whole batch: the first dimension is multiplied.
+    A model built with dynamic_input `is_dynamic` and has one of `graphs` per set of input shapes, the largest first;
+    the fields are those of the graph number `graph`. `batch` is rknn_batch_size, 1 without it; the file's shapes are of
+    one sample, here all are of the whole batch: the first dimension is multiplied.
     """
 
     path: Path

@@ -213,7 +213,7 @@ def _graph(path: Path, table: Table, slots: _Slots, batch: int) -> Graph:
 
 
 def _batch(path: Path, root: Table, slots: _Slots) -> int:
-    """rknn_batch_size, which the file keeps as a text; "0" and "1" are none (files of toolkit 2.5.0 built with 0 to 3)."""
+    """rknn_batch_size, which the file keeps as a text; "0" is none (files of toolkit 2.5.0 built with 0, 2 and 3)."""
     text = root.text(slots.batch) if slots.batch is not None else ""
     if not text.isascii() or not text.isdigit():
         return 1

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from rkparity.model.records import InputNormalization, Model, ModelTensor
+from rkparity.model.records import InputNormalization, Model, ModelTensor, shape_text
 from rkparity.runs.dump_names import OUTPUT_OPERATOR
 
 _COLUMNS = ("#", "operator", "tensor", "type", "shape", "scale", "zero point")
@@ -45,6 +45,14 @@ def _facts(model: Model) -> Iterator[str]:
         yield f"  input  {index}  {_described(tensor)}{_normalized(known.get(tensor.name))}"
     for index, tensor in enumerate(model.output_tensors):
         yield f"  output {index}  {_described(tensor)}"
+    if model.batch > 1:
+        yield f"  built with rknn_batch_size {model.batch}; shapes are of the whole batch"
+    for index, graph in enumerate(model.graphs if model.is_dynamic else ()):
+        shapes = ", ".join(
+            f"{plain(graph.tensors[place].name)} {shape_text(shape)}"
+            for place, shape in zip(graph.inputs, graph.input_shapes)
+        )
+        yield f"  shape set {index}  {shapes}{'  (shown here)' if index == model.graph else ''}"
     if model.nodes:
         yield f"  {len(model.nodes)} operators, {len(model.expected_dumps())} dumps a run"
     for warning in model.warnings:
@@ -91,7 +99,7 @@ def _quantization(tensor: ModelTensor) -> tuple[str, str]:
 
 
 def _shape(tensor: ModelTensor) -> str:
-    return "x".join(str(size) for size in tensor.shape) or "scalar"
+    return shape_text(tensor.shape)
 
 
 def _list(values: Sequence[float]) -> str:

@@ -1,4 +1,4 @@
-"""Writes two_inputs.onnx: a picture of any size through Conv and Relu, a sequence of any length through MatMul and Tanh.
+"""Writes two_inputs.onnx: a picture of any size through Conv and Relu, a sequence of any length through MatMul, Tanh.
 
 Weights are random with a fixed seed. Needs `onnx`: .toolkit/2.5.0/bin/python tests/data/emulator/make_dynamic.py
 """

@@ -1,4 +1,4 @@
-"""Models built with dynamic_input: sets of input shapes, the queries about them, both APIs, values of the right graph."""
+"""Models built with dynamic_input: sets of input shapes, queries about them, both APIs, values of the right graph."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_dumps_have_the_current_shape(
 
 
 def test_zero_copy_in_memory_of_the_largest_shape(opened: Runtime, sources: CountingModels) -> None:
-    """As the vendor's guide has it: memories of the largest size, made once; bound again after every rknn_set_input_shapes."""
+    """As the vendor's guide has it: memories of the largest size, made once, bound again for every shape."""
     _, largest = opened.attr(1, 0)
     _, output = opened.attr(2, 0)
     mem = opened.library.rknn_create_mem(opened.context, largest.size_with_stride)

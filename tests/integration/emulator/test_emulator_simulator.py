@@ -8,6 +8,7 @@ import json
 import tarfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Source models of the fidelity archive: two pictures at once, a bool input, an int32 input."""
     folder = tmp_path_factory.mktemp("made")
     with tarfile.open(ROOT / "tests" / "data" / "fidelity" / "models.tar.xz") as archive:
-        for name in ("b2_int8_rv1106", "boolin_int8_rk3588", "i32in_fp16_rk3588"):
+        for name in ("b2_int8_rv1106", "boolin_int8_rk3588", "i32in_fp16_rk3588", "c16_int8_rv1106"):
             member = archive.extractfile(f"made/{name}.onnx")
             assert member is not None
             (folder / f"{name}.onnx").write_bytes(member.read())
@@ -213,19 +214,100 @@ def test_batches_and_integer_inputs(
         assert len(np.unique(floats)) > 2
 
 
-def test_rknn_batch_size_is_refused(toolkit_python: Path, models: Path, tmp_path: Path) -> None:
-    source = models / "b25_c3w30"
-    rknn = tmp_path / "m.rknn"
-    rknn.write_bytes((source / "b25_c3w30_int8_rk3588.rknn").read_bytes())
-    record = json.loads((source / "b25_c3w30_int8_rk3588.rknn.build.json").read_text())
-    record["spec"]["extra"] = {"build": {"rknn_batch_size": 2}}
-    (tmp_path / "m.rknn.build.json").write_text(json.dumps(record))
+def batch_of(worker: Worker, folder: Path, source: Path, **changes: Any) -> Any:
+    """`source` built with rknn_batch_size 3."""
+    spec = BuildSpec(Framework.ONNX, str(source), extra={"build": {"rknn_batch_size": 3}}, **changes)
+    built = worker.build(spec, export=folder / "batch.rknn")
+    write_build_record(built)
+    return built
+
+
+@pytest.mark.parametrize("int8", [True, False])
+def test_rknn_batch_size(
+    int8: bool,
+    library: ctypes.CDLL,
+    worker: Worker,
+    toolkit_python: Path,
+    models: Path,
+    served: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The file's graph is of one sample, the first dimension is the batch; the simulator computes sample by sample."""
+    folder = models / "cnn_classifier"
+    dataset = {"do_quantization": True, "dataset": str(folder / "dataset.txt")} if int8 else {}
+    built = batch_of(
+        worker,
+        tmp_path,
+        folder / "model.onnx",
+        mean_values=((123.675, 116.28, 103.53),),
+        std_values=((58.395, 57.12, 57.375),),
+        **dataset,
+    )
+    rknn = tmp_path / "batch.rknn"
+    model = read_model(rknn)
+    assert (model.batch, model.input_tensors[0].shape, model.output_tensors[0].shape) == (3, (3, 3, 64, 64), (3, 10))
+    assert built.inputs[0].shape == (3, 3, 64, 64)
+    images = np.random.default_rng(5).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     catalogue = ModelCatalogue(toolkit_python, [rknn])
     try:
-        with pytest.raises(DataError, match=r"m\.rknn: was built with rknn_batch_size=2"):
-            catalogue.prepare()
+        with served(catalogue.open):
+            monkeypatch.setenv("RKNN_LOG_LEVEL", "5")
+            runtime = Runtime(library)
+            assert runtime.init(rknn.read_bytes()) == 0
+            (_, given), (_, native) = runtime.attr(1, 0), runtime.attr(9, 0)
+            assert list(given.dims[:4]) == [3, 64, 64, 3] and given.n_elems == images.size
+            assert native.n_elems == 30
+            assert runtime.inputs_set([(images[:1].tobytes(), U8, NHWC, 0)]) == -5
+            assert runtime.inputs_set([to_api(images)]) == 0 and runtime.run() == 0
+            status, (got,) = runtime.outputs_get([True])
+            assert status == 0 and runtime.destroy() == 0
     finally:
         catalogue.close()
+    outputs = np.frombuffer(got, np.float32).reshape(3, 10)
+    (simulated,) = worker.infer(built.model_id, [images.astype(np.float32)], ["nhwc"])
+    # An FP16 model's input is made by the CPU in float32 (docs/emulator.md): its last bit may differ.
+    assert np.abs(outputs - simulated).max() <= (0.0 if int8 else 2.0**-9)
+    assert len({row.tobytes() for row in outputs}) == 3
+    names = {path.name for path in (tmp_path / "dumps").iterdir()}
+    for dump in model.expected_dumps():
+        assert sum(name.startswith(f"{dump.stem}_") for name in names) == 1, dump.stem
+    layer = np.load(next((tmp_path / "dumps").glob("001_ConvRelu_*")))
+    assert layer.shape == (3, 16, 32, 32)
+    # Each sample is computed alone: as the same model gives it without a batch.
+    single = worker.build(replace(built.spec, extra={}))
+    (alone,) = worker.infer(single.model_id, [images[1:2].astype(np.float32)], ["nhwc"])
+    np.testing.assert_array_equal(simulated[1:2], alone)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("b25_d2/model.onnx", "only support input n_dims == 4 when batch_size > 1"),
+        ("c16", "only support input channel in [1,3,4] when batch_size > 1"),
+    ],
+)
+def test_inputs_a_batch_cannot_have(
+    name: str,
+    line: str,
+    library: ctypes.CDLL,
+    worker: Worker,
+    toolkit_python: Path,
+    models: Path,
+    made: Path,
+    served: Any,
+    tmp_path: Path,
+    capfd: Any,
+) -> None:
+    batch_of(worker, tmp_path, made / "c16_int8_rv1106.onnx" if name == "c16" else models / name)
+    catalogue = ModelCatalogue(toolkit_python, [tmp_path / "batch.rknn"])
+    try:
+        with served(catalogue.open):
+            assert Runtime(library).init((tmp_path / "batch.rknn").read_bytes()) == -1
+    finally:
+        catalogue.close()
+    said = capfd.readouterr().err
+    assert line in said and ("the real library crashes here" in said) == (name == "c16")
 
 
 def test_init_is_quick_once_built(library: ctypes.CDLL, catalogue: ModelCatalogue, models: Path, served: Any) -> None:

@@ -43,9 +43,11 @@ def test_json_holds_the_nodes_the_dumps_and_the_normalisation(capsys: pytest.Cap
     value = json.loads(capsys.readouterr().out)
     assert value["schema"] == "rkparity.model/1"
     assert value["normalization"][0]["std"] == [58.395, 57.12, 57.375]
+    assert (value["batch"], value["is_dynamic"], value["shape_set"]) == (1, False, 0)
     assert value["nodes"][1] == {
         "index": 1,
         "op_type": "ConvRelu",
+        "target": "NPU",
         "name": "Conv:/stem/Conv",
         "inputs": ["input", "const1", "const2"],
         "outputs": ["/stem/Relu_output_0"],
@@ -54,6 +56,20 @@ def test_json_holds_the_nodes_the_dumps_and_the_normalisation(capsys: pytest.Cap
     assert {tensor["kind"] for tensor in value["tensors"]} == {"input", "output", "activation"}
     (given,) = value["inputs"]
     assert (given["dtype"], given["zero_point"], given["layout"]) == ("int8", [-14], "NC1HWC2")
+
+
+def test_sets_of_shapes_and_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    dynamic = str(MODELS.parent / "emulator" / "dynamic_input.rknn")
+    assert main(["inspect", dynamic, "--shape-set", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "  output 0  y  float16 1x5x9x30\n" in out and "warning" not in out
+    assert "  shape set 0  x 1x3x27x60\n  shape set 1  x 1x3x18x30\n  shape set 2  x 1x3x9x30  (shown here)\n" in out
+    assert main(["inspect", dynamic, "--json", "--shape-set", "1"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert (value["is_dynamic"], value["shape_set"], value["dumps"][1]) == (True, 1, "001_Conv_y_shape_1_5_18_30")
+    assert value["shape_sets"] == [[[1, 3, 27, 60]], [[1, 3, 18, 30]], [[1, 3, 9, 30]]]
+    assert main(["inspect", dynamic, "--shape-set", "3"]) == 2
+    assert "--shape-set 3: " in capsys.readouterr().err
 
 
 def test_a_model_of_the_mini_runtime_shows_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:

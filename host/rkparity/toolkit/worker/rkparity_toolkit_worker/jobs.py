@@ -273,7 +273,11 @@ def _inputs_of(rknn: Any, batch: int = 1) -> list[dict[str, Any]]:
 def _describe(rknn: Any, batch: int) -> dict[str, Any]:
     attributes = rknn.rknn_base.inputs_meta["attrs"]
     outputs = sorted((meta["idx"], name) for name, meta in attributes.items() if meta.get("is_output"))
-    return {"inputs": _inputs_of(rknn, batch), "outputs": [name for _, name in outputs], "quantization": _quantization(rknn)}
+    return {
+        "inputs": _inputs_of(rknn, batch),
+        "outputs": [name for _, name in outputs],
+        "quantization": _quantization(rknn),
+    }
 
 
 def _quantization(rknn: Any) -> dict[str, dict[str, Any]]:
