@@ -35,10 +35,12 @@ def test_every_field() -> None:
             "core_mask": "0_1",
             "perf": True,
             "timeout_s": 1.5,
+            "input_shapes": [[1, 9, 30, 3], [1, 5]],
         }
     )
     assert job.inputs == (JobInput("/a.bin", 3, 2, True), JobInput("/b.npy", None, None, False))
     assert (job.output_fmt, job.output_type, job.core_mask, job.timeout_s) == (1, 1, 3, 1.5)
+    assert job.input_shapes == ((1, 9, 30, 3), (1, 5))
     assert [job.want_float_of(index, 2) for index in range(2)] == [True, False]
     with pytest.raises(AgentFailure, match="want_float has 2 entries, the model has 3 outputs"):
         job.want_float_of(0, 3)
@@ -64,6 +66,9 @@ def test_every_field() -> None:
         ({"dump_quant": 3}, "job: dump_quant must be a whole number from 0 to 2, not 3"),
         ({"core_mask": "3"}, "job: core_mask must be one of AUTO, 0, 1, 2, 0_1, 0_1_2, ALL, not '3'"),
         ({"timeout_s": -1}, "job: timeout_s must be a number of seconds or null, not -1"),
+        ({"input_shapes": [1, 2]}, "job: input_shapes must be a list of shapes, one for each input, or null, not [1, 2]"),
+        ({"input_shapes": [[1, 0]]}, "job: input_shapes must be a list of shapes"),
+        ({"input_shapes": [[]]}, "job: input_shapes must be a list of shapes"),
         ({"dump_dir": "/d", "log_level": 4}, "job: log_level 4 makes no dumps; dump_dir needs 5 or more"),
         ({"native_outputs": True}, "job: native_outputs, output_fmt and output_type belong to the zero-copy API"),
         (
