@@ -33,18 +33,21 @@ def run_command(command: Command, arguments: Sequence[str], *, prog: str | None 
         # Tensor names may hold anything; a terminal or pipe that cannot show it gets an escape, not a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    module = cast(CommandModule, importlib.import_module(command.module))
-    parser = argparse.ArgumentParser(
-        prog=prog or f"rkparity {command.name}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.configure(parser)
     try:
+        module = cast(CommandModule, importlib.import_module(command.module))
+        parser = argparse.ArgumentParser(
+            prog=prog or f"rkparity {command.name}",
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.configure(parser)
         return int(module.run(parser.parse_args(arguments)))
     except RkparityError as error:
         print_error(error)
         return int(error.exit_code)
+    except ModuleNotFoundError as error:
+        print_error(_missing(error))
+        return int(ExitCode.ENVIRONMENT)
     except KeyboardInterrupt:
         print("rkparity: interrupted", file=sys.stderr)
         return 130
@@ -59,6 +62,16 @@ def print_error(error: RkparityError) -> None:
     print(f"rkparity: error: {error.message}", file=sys.stderr)
     if error.hint:
         print(f"  hint: {error.hint}", file=sys.stderr)
+
+
+def _missing(error: ModuleNotFoundError) -> RkparityError:
+    """The base install is what a board's agent needs (docs/agent.md); the PC side needs those of an extra more."""
+    package = (error.name or "").partition(".")[0]
+    if not package or package in ("rkparity", "rkparity_agent"):
+        raise error
+    return RkparityError(
+        f"the Python package {package!r} is not installed", hint="install the PC side: pip install 'rkparity[host]'"
+    )
 
 
 def _overview() -> argparse.ArgumentParser:
