@@ -41,7 +41,7 @@ typedef struct attribute_query {
     const char *name;
     bool input;
     emu_view view;
-    bool current; /* at the shapes of rknn_set_input_shapes, not at the largest ones */
+    bool current; /* answered only after rknn_set_input_shapes */
 } attribute_query;
 
 static const attribute_query *attribute_query_of(rkabi_query command) {
@@ -85,11 +85,12 @@ static int query_attribute(emu_context *context, const attribute_query *what, rk
                 input ? "input_num" : "ouput_num", count);
         return RKABI_ERR_PARAM_INVALID;
     }
-    const emu_model *model = what->current ? context->model : &context->file->models[0];
+    /* The plain queries follow rknn_set_input_shapes too: rknn-toolkit-lite2 2.5.0 gives its outputs the shape RKNN_QUERY_OUTPUT_ATTR
+       has after it. */
     if (input)
-        emu_input_attribute(context, model, index, what->view, attr);
+        emu_input_attribute(context, context->model, index, what->view, attr);
     else
-        emu_output_attribute(context, model, index, what->view, attr);
+        emu_output_attribute(context, context->model, index, what->view, attr);
     return RKABI_OK;
 }
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emulator_bench import ROOT, compile_library
+from emulator_bench import DATA, ROOT, compile_library
 
 from rkparity.emulator.catalogue import ModelCatalogue
 from rkparity.model import Model
-from rkparity.toolkit.build_record import read_build_record
+from rkparity.toolkit.build_record import read_build_record, write_build_record
+from rkparity.toolkit.spec import BuildSpec, Framework
 from rkparity.toolkit.worker_client import Worker
 from support import require
 
@@ -84,6 +85,22 @@ def user_inputs(model: Model) -> list[np.ndarray]:
     return arrays
 
 
+def play(board: Path, socket: Path, rknn: Path, prefix: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [QEMU, "-L", board, board / "usr" / "bin" / "python3", CLIENT, rknn, prefix, *map(str, words)],
+        env={
+            "PATH": os.defpath,
+            "PYTHONPATH": str(board / "packages"),
+            "RKPARITY_EMULATOR_SOCKET": str(socket),
+            "RKNN_LOG_LEVEL": "2",
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_rknnlite_gets_the_simulators_outputs(
     case: str,
@@ -101,19 +118,7 @@ def test_rknnlite_gets_the_simulators_outputs(
     for path, array in zip(files, arrays):
         np.save(path, array)
     with served(catalogue.open) as server:
-        done = subprocess.run(
-            [QEMU, "-L", board, board / "usr" / "bin" / "python3", CLIENT, rknn, tmp_path / "output", *files],
-            env={
-                "PATH": os.defpath,
-                "PYTHONPATH": str(board / "packages"),
-                "RKPARITY_EMULATOR_SOCKET": str(server.socket_path),
-                "RKNN_LOG_LEVEL": "2",
-            },
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = play(board, server.socket_path, rknn, tmp_path / "output", *files)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "rkparity emulated runtime: the layers' values come from the simulator" in done.stdout + done.stderr
 
@@ -129,3 +134,44 @@ def test_rknnlite_gets_the_simulators_outputs(
         assert got.shape == model.output_tensors[number].shape
         np.testing.assert_array_equal(got.reshape(-1), expected.reshape(-1).astype(got.dtype))
         assert len(np.unique(got)) > 1
+
+
+def test_rknnlite_changes_the_shapes(
+    board: Path, worker: Worker, toolkit_python: Path, served: Any, tmp_path: Path
+) -> None:
+    """A model built with dynamic_input: RKNNLite asks for the ranges and calls rknn_set_input_shapes by itself."""
+    sets = [([1, 3, 9, 30], [1, 5, 8]), ([1, 3, 18, 15], [1, 7, 8]), ([1, 3, 12, 20], [1, 3, 8])]
+    spec = BuildSpec(
+        Framework.ONNX,
+        str(DATA / "two_inputs.onnx"),
+        extra={"config": {"dynamic_input": [[list(shape) for shape in shapes] for shapes in sets]}},
+    )
+    rknn = tmp_path / "m.rknn"
+    built = worker.build(spec, export=rknn)
+    write_build_record(built)
+    random = np.random.default_rng(12)
+    words: list[object] = []
+    simulated = []
+    for index, ((n, c, h, w), shape) in enumerate(sets):
+        arrays = [
+            random.integers(0, 256, (n, h, w, c), dtype=np.uint8),
+            random.standard_normal(shape).astype(np.float16).astype(np.float32),
+        ]
+        words += ["--"] if index else []
+        for position, array in enumerate(arrays):
+            np.save(tmp_path / f"input{index}{position}.npy", array)
+            words.append(tmp_path / f"input{index}{position}.npy")
+        simulated.append(worker.infer(built.model_id, [array.astype(np.float32) for array in arrays], ["nhwc", "nchw"]))
+    catalogue = ModelCatalogue(toolkit_python, [rknn])
+    try:
+        with served(catalogue.open) as server:
+            done = play(board, server.socket_path, rknn, tmp_path / "output", *words)
+    finally:
+        catalogue.close()
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert "static shape" not in done.stdout + done.stderr
+    for index, expected in enumerate(simulated):
+        for number, values in enumerate(expected):
+            got = np.load(tmp_path / f"output{f'{index}_' if index else ''}{number}.npy")
+            assert got.shape == values.shape
+            np.testing.assert_array_equal(got, values.astype(got.dtype))
