@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulator_bench import ROOT, compile_library
+from emulator_bench import DATA, ROOT, CountingModels, compile_library
 
 from support import require
 
 PROGRAMS = Path(__file__).parent / "programs"
 # Output y counts 0, 1, ... in int8, the last of 1350 is 69; zp 9, scale 0.06366 (see CountingSource).
+SHAPES_EXPECTED = (
+    "27x60: 8100 values, last 99, equal\n18x30: 2700 values, last 99, equal\n9x30: 1350 values, last 149, equal\n"
+)
 EXPECTED = "inputs 1 outputs 1 first -0.57294 last 3.8196 differing 0\n"
 
 
@@ -93,6 +96,21 @@ def test_sanitizers_and_leaks(
     assert (done.returncode, done.stdout) == (0, EXPECTED), done.stderr[-3000:]
 
 
+def test_c_program_that_changes_shapes(served: Any, tmp_path: Path) -> None:
+    """1,020 runs under the sanitizers, with a leak check."""
+    require(shutil.which("cc"), "no C compiler")
+    options = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    library = compile_library(tmp_path / "librknnrt.so", "cc", options)
+    program = compile_program(
+        PROGRAMS / "dynamic_shapes.c", tmp_path / "app", library, "cc", [*options, "-Wall", "-Werror"]
+    )
+    with served(CountingModels(DATA).open):
+        for cache in ("0", "1"):
+            environment = {"RKPARITY_EMULATOR_CACHE": cache, "ASAN_OPTIONS": "detect_leaks=1"}
+            done = start([str(program), str(DATA / "dynamic_input.rknn"), "170"], library, environment)
+            assert (done.returncode, done.stdout) == (0, SHAPES_EXPECTED), done.stderr[-3000:]
+
+
 @pytest.mark.qemu
 @pytest.mark.parametrize(
     ("compiler", "emulator", "sysroot"),
@@ -114,6 +132,29 @@ def test_other_architectures(
             {"LD_LIBRARY_PATH": ""},
         )
     assert (done.returncode, done.stdout) == (0, EXPECTED), done.stderr
+    program = compile_program(PROGRAMS / "dynamic_shapes.c", tmp_path / "shapes", library, compiler, [])
+    with served(CountingModels(DATA).open):
+        done = start(
+            [emulator, "-L", sysroot, "-E", f"LD_LIBRARY_PATH={tmp_path}", program, DATA / "dynamic_input.rknn", "2"],
+            library,
+            {"LD_LIBRARY_PATH": ""},
+        )
+    assert (done.returncode, done.stdout) == (0, SHAPES_EXPECTED), done.stderr
+
+
+@pytest.mark.qemu
+def test_cpp_program_for_aarch64(counting_models: Any, served: Any, model: str, tmp_path: Path) -> None:
+    compiler, emulator = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
+    require(shutil.which(compiler) and shutil.which(emulator), f"no {compiler} or {emulator}")
+    library = compile_library(tmp_path / "librknnrt.so", "aarch64-linux-gnu-gcc")
+    program = compile_program(PROGRAMS / "demo.cpp", tmp_path / "app", library, compiler, ["-std=c++11"])
+    with served(counting_models.open):
+        done = start(
+            [emulator, "-L", "/usr/aarch64-linux-gnu", "-E", f"LD_LIBRARY_PATH={tmp_path}", str(program), model],
+            library,
+            {"LD_LIBRARY_PATH": ""},
+        )
+    assert (done.returncode, done.stdout) == (0, "1.6.0 (rkparity emulated runtime) 1350 bytes\n"), done.stderr
 
 
 @pytest.mark.parametrize("damage", ["cut", "counts", "noise", "empty"])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from emulated_library import Runtime
-from emulator_bench import ROOT
+from emulator_bench import DATA, ROOT, CountingModels
 
 from rkparity.emulator.catalogue import ModelCatalogue
 from rkparity.errors import DataError, UsageError
@@ -27,7 +27,7 @@ from rkparity.toolkit.worker_client import Worker
 pytestmark = pytest.mark.toolkit
 
 F32, U8, I64 = 0, 3, 8
-NHWC, UNDEFINED = 1, 3
+NHWC, NC1HWC2, UNDEFINED = 1, 2, 3
 CASES = [
     "b25_c3w30/b25_c3w30_int8_rk3588",
     "b25_c3w30/b25_c3w30_fp16_rk3588",
@@ -308,6 +308,39 @@ def test_inputs_a_batch_cannot_have(
         catalogue.close()
     said = capfd.readouterr().err
     assert line in said and ("the real library crashes here" in said) == (name == "c16")
+
+
+@pytest.mark.parametrize(
+    ("chip", "pixels", "c2"),
+    [("rk3588", 16, 16), ("rk3576", 16, 16), ("rk3562", 16, 16), ("rk3566", 8, 8), ("rk3568", 8, 8)],
+)
+def test_strides_and_blocks_are_the_chips(
+    chip: str, pixels: int, c2: int, library: ctypes.CDLL, worker: Worker, served: Any, tmp_path: Path
+) -> None:
+    """Rows of 36 pixels become 48 or 40, int8 outputs come in blocks of 16 or 8 channels; float16 has half of both."""
+    np.save(tmp_path / "x.npy", np.linspace(0, 1, 3 * 9 * 36, dtype=np.float32).reshape(1, 3, 9, 36))
+    np.save(tmp_path / "s.npy", np.linspace(-1, 1, 40, dtype=np.float32).reshape(1, 5, 8))
+    (tmp_path / "dataset.txt").write_text("x.npy s.npy\n")
+    for int8 in (True, False):
+        spec = BuildSpec(
+            Framework.ONNX,
+            str(DATA / "two_inputs.onnx"),
+            inputs=("x", "s"),
+            input_size_list=((1, 3, 9, 36), (1, 5, 8)),
+            target_platform=chip,
+            do_quantization=int8,
+            dataset=str(tmp_path / "dataset.txt") if int8 else None,
+        )
+        worker.build(spec, export=tmp_path / "chip.rknn")
+        nbytes = 1 if int8 else 2
+        with served(CountingModels(tmp_path).open):
+            runtime = Runtime(library)
+            assert runtime.init((tmp_path / "chip.rknn").read_bytes()) == 0
+            (_, given), (_, native) = runtime.attr(1, 0), runtime.attr(9, 0)
+            stride = -(-36 // (pixels // nbytes)) * (pixels // nbytes)
+            assert (given.w_stride, given.size_with_stride) == (stride, 9 * stride * 3 * nbytes)
+            assert (native.fmt, native.dims[4]) == (NC1HWC2, c2 // nbytes)
+            assert runtime.destroy() == 0
 
 
 def test_init_is_quick_once_built(library: ctypes.CDLL, catalogue: ModelCatalogue, models: Path, served: Any) -> None:
