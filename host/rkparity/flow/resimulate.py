@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,9 @@ def _graph_inputs(dumps: DumpSet, model: Model, built: BuiltModel) -> list[NDArr
         tensor = tensors.get(item.name)
         scale = tensor.scale[0] if tensor is not None and len(tensor.scale) == 1 else None
         zero_point = tensor.zero_point[0] if tensor is not None and tensor.zero_point else 0
-        inputs.append(graph_input(item, array, scale, zero_point))
+        # Of a model built with dynamic_input the worker names the largest shape.
+        shape = tensor.shape if tensor is not None and model.is_dynamic else item.shape
+        inputs.append(graph_input(replace(item, shape=shape), array, scale, zero_point))
     return inputs
 
 

@@ -214,6 +214,18 @@ def test_another_shape_forgets_inputs_the_same_keeps_them(opened: Runtime, sourc
     assert set(np.unique(sources.sources["dynamic_input.rknn"].graphs[2].inputs[0])) == {0.0}
 
 
+def test_a_stuck_output_at_every_shape(opened: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stays is of the current shape: zeros, until a run at that shape was not stuck."""
+    for ordered, expected in (("stuck-output:0", 0.0), ("", 99.0), ("stuck-output:0", 99.0)):
+        monkeypatch.setenv("RKPARITY_EMULATOR_FAULTS", ordered)
+        assert opened.set_shapes([SHAPES[0]]) == 0 and opened.run() == 0
+        values = np.frombuffer(opened.outputs_get([True])[1][0], np.float32)
+        assert (len(values), values[-1]) == (8100, expected)
+    assert opened.set_shapes([SHAPES[1]]) == 0 and opened.run() == 0
+    values = np.frombuffer(opened.outputs_get([True])[1][0], np.float32)
+    assert len(values) == 2700 and not values.any()
+
+
 @dataclass(frozen=True)
 class Built:
     """two_inputs.onnx by the toolkit, int8, for TWO_INPUTS; the simulator's outputs by set, as a user asks for them."""
@@ -259,6 +271,30 @@ def two_inputs(toolkit_python: Path, tmp_path_factory: pytest.TempPathFactory) -
         ((1, 7, 8), (1, 5, 8), (1, 3, 8)),
     ]
     return Built(folder / "two_inputs.rknn", read_model(folder / "two_inputs.rknn"), given, simulated)
+
+
+@pytest.mark.toolkit
+def test_a_wrong_layer_at_a_smaller_shape(
+    two_inputs: Built, library: ctypes.CDLL, toolkit_python: Path, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What reads the layer follows, the other output stays."""
+    picture, sequence = two_inputs.given[2]
+    catalogue = ModelCatalogue(toolkit_python, [two_inputs.rknn])
+    try:
+        with served(catalogue.open):
+            runtime = Runtime(library)
+            assert runtime.init(two_inputs.rknn.read_bytes()) == 0
+            assert runtime.set_shapes([list(picture.shape), list(sequence.shape)]) == 0
+            given = [(picture.tobytes(), U8, NHWC, 0), (sequence.tobytes(), F32, UNDEFINED, 0)]
+            assert runtime.inputs_set(given) == 0 and runtime.run() == 0
+            right = runtime.outputs_get([True, True])[1]
+            monkeypatch.setenv("RKPARITY_EMULATOR_FAULTS", "wrong:s_tp-rs")
+            assert runtime.run() == 0
+            wrong = runtime.outputs_get([True, True])[1]
+            assert runtime.destroy() == 0
+    finally:
+        catalogue.close()
+    assert wrong[0] == right[0] and wrong[1] != right[1] and len(wrong[1]) == len(right[1])
 
 
 @pytest.mark.toolkit

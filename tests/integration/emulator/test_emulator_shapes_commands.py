@@ -85,6 +85,8 @@ def test_a_model_of_several_shapes_from_build_to_verdict(
     assert main(["run", *board, "--model", "m.rknn", *given, "-o", "run-none"]) == 2
     said = capsys.readouterr().err
     assert f"m.rknn: was built with dynamic_input for the input shapes {sets_text}; given are 1x9x30x3, 1x3x8" in said
+    assert main(["resimulate", "run-9", "--model", "m.rknn", "-o", "again"]) == 0
+    assert "computed from the board's own tensors alone" in capsys.readouterr().out
     # Dumps of one set are not taken for those of another.
     assert main(["compare-dumps", "run-9", "sim-12", "--model", "m.rknn"]) == 1
     assert "FAIL: the input differs" in capsys.readouterr().out
@@ -103,6 +105,8 @@ def test_a_batch_from_build_to_verdict(
     board = ["--board", "local:", "--work-dir", str(tmp_path / "board")]
     assert main(["run", *board, "--model", "m.rknn", "--input", image, "-o", "run-2"]) == 0
     assert "PASS: all 3 dumps agree with the simulator" in compared(tmp_path, "2", "m.rknn", capsys)
+    assert main(["resimulate", "run-2", "--model", "m.rknn", "-o", "again"]) == 0
+    assert "4 tensors, 3 computed from the board's own tensors alone" in capsys.readouterr().out
     assert np.load(tmp_path / "run-2/dumps/001_Conv_y_shape_2_5_9_30_float.npy").shape == (2, 5, 9, 30)
 
 

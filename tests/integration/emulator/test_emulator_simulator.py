@@ -261,7 +261,10 @@ def test_rknn_batch_size(
             assert runtime.inputs_set([(images[:1].tobytes(), U8, NHWC, 0)]) == -5
             assert runtime.inputs_set([to_api(images)]) == 0 and runtime.run() == 0
             status, (got,) = runtime.outputs_get([True])
-            assert status == 0 and runtime.destroy() == 0
+            monkeypatch.setenv("RKNN_LOG_LEVEL", "0")
+            monkeypatch.setenv("RKPARITY_EMULATOR_FAULTS", "wrong:/stem/Relu_output_0")
+            assert status == 0 and runtime.run() == 0 and runtime.outputs_get([True])[1] != [got]
+            assert runtime.destroy() == 0
     finally:
         catalogue.close()
     outputs = np.frombuffer(got, np.float32).reshape(3, 10)
