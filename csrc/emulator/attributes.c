@@ -71,8 +71,11 @@ void emu_input_attribute(const emu_context *context, const emu_model *model, uin
 
 /* Every view of the mini runtime's outputs: no notes, NHWC with whole groups of channels (evidence mrt232_b2, mrt232_c16). */
 static void describe_mini_output(const emu_context *context, const emu_tensor *tensor, emu_view view, rkabi_tensor_attr *attr) {
-    if (!emu_tensor_is_4d(tensor))
+    if (!emu_tensor_is_4d(tensor)) {
+        if (view == EMU_VIEW_NATIVE) /* the memory's size, not the elements' (evidence mrt232_d1: 320 for 20, mrt232_ids) */
+            attr->size = attr->size_with_stride = tensor->memory_nbytes;
         return;
+    }
     set_dims(attr, RKABI_FMT_NCHW, 4, tensor->dims);
     emu_layout native = emu_layout_of_native_output(tensor);
     if (view == EMU_VIEW_NATIVE && native.arrangement == EMU_NC1HWC2) {

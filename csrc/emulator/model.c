@@ -37,6 +37,7 @@ static void read_tensor(emu_reader *reader, emu_tensor *tensor) {
     tensor->n_native = read_dims(reader, tensor->native);
     tensor->scale = emu_read_f32(reader);
     tensor->zero_point = (int32_t)emu_read_u32(reader);
+    tensor->memory_nbytes = emu_read_u32(reader);
     if (type >= RKABI_TYPE_COUNT || (tensor->scale == 0.0f && !reader->failed)) {
         reader->failed = true;
         return;

@@ -17,6 +17,7 @@ typedef struct emu_tensor {
     uint32_t native[RKABI_MAX_DIMS]; /* as the compiler laid it out; 5 dims: N, C1, H, W, C2 */
     float scale;
     int32_t zero_point;
+    uint32_t memory_nbytes; /* what the compiler allotted it */
     size_t n_elems;
 } emu_tensor;
 

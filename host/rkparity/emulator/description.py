@@ -105,6 +105,7 @@ def _tensor(tensor: ModelTensor) -> bytes:
             _dims(tensor.native_dims),
             f32(scale),
             i32(zero_point),
+            u32(min(tensor.size, 0xFFFFFFFF)),
         ]
     )
 
