@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RKL_CHUNK = 32768, RKL_FLOAT_LIKE_WORDS = 4096 };
+enum { RKL_CHUNK = 65536, RKL_FLOAT_LIKE_WORDS = 4096 };
 
 /* Range and sum are over the finite values; minimum > maximum when there is none. */
 struct rkl_stats {

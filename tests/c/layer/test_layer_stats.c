@@ -8,6 +8,7 @@
 #include "layer/names.h"
 #include "layer/sha256.h"
 #include "layer/stats.h"
+#include "layer/stats_lanes.h"
 #include "layer/text.h"
 
 static int failures;
@@ -64,14 +65,14 @@ static double element(int type, const void *data, size_t i)
     }
 }
 
-static void check_type(int type, const uint8_t *data, size_t nbytes)
+static void check_type(const struct rkl_stats_lanes *way, int type, const uint8_t *data, size_t nbytes)
 {
     struct rkl_stats got, expected;
     const size_t n = nbytes / rkl_type_nbytes(type);
     double scale = 1;
     rkl_stats_init(&got);
     rkl_stats_init(&expected);
-    rkl_stats_values(&got, type, data, nbytes);
+    rkl_stats_add(&got, way, type, data, nbytes);
     for (size_t i = 0; i < n; i++) {
         const double value = element(type, data, i);
         expected.n++;
@@ -94,39 +95,85 @@ static void check_type(int type, const uint8_t *data, size_t nbytes)
     check(fabs(got.sum - expected.sum) <= 1e-12 * scale, "sum", type);
 }
 
+enum { KINDS = 6 };
+
+/* Zeros, anything, finite float32, finite binary16 and bfloat16 of both signs, and those with one NaN near the end. */
 static void fill(uint8_t *data, size_t n, int kind)
 {
     for (size_t i = 0; i < n; i++) {
-        data[i] = kind == 0 ? 0 : kind == 1 ? (uint8_t)rand() : (uint8_t)(i % 4 == 3 ? 0x3f : i * 7);
+        switch (kind) {
+        case 0:
+            data[i] = 0;
+            break;
+        case 1:
+            data[i] = (uint8_t)rand();
+            break;
+        case 2:
+            data[i] = (uint8_t)(i % 4 == 3 ? 0x3f | (rand() & 0x80) : i * 7);
+            break;
+        default:
+            data[i] = (uint8_t)(i % 2 ? rand() & 0xbb : rand());
+        }
+    }
+    if (kind >= 4 && n >= 8) {
+        data[n - 5] = kind == 4 ? 0x7f : 0xff;
+        data[n - 6] = kind == 4 ? 0x80 : 0xff;
     }
 }
 
-static void check_stats(void)
+/* Every binary16 and bfloat16, 32 of a kind at a time. */
+static void check_every_half(const struct rkl_stats_lanes *way)
 {
-    static const size_t sizes[] = {0, 8, 16, 24, 40, 4088, 4096, 4104, 8192, RKL_CHUNK};
+    uint16_t values[32];
+    for (uint32_t bits = 0; bits < 0x10000; bits++) {
+        for (size_t i = 0; i < 32; i++) {
+            values[i] = i % 3 ? (uint16_t)bits : 0x3c00;
+        }
+        check_type(way, RKABI_TYPE_FLOAT16, (const uint8_t *)values, sizeof values);
+        check_type(way, RKABI_TYPE_BFLOAT16, (const uint8_t *)values, sizeof values);
+    }
+}
+
+static void check_way(const struct rkl_stats_lanes *way)
+{
+    static const size_t sizes[] = {0, 8, 16, 24, 40, 64, 136, 4088, 4096, 4104, 8192, RKL_CHUNK - 8, RKL_CHUNK};
     uint8_t *data = aligned_alloc(64, RKL_CHUNK);
     if (!data) {
         abort();
     }
-    for (int kind = 0; kind < 3; kind++) {
+    for (int kind = 0; kind < KINDS; kind++) {
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
             fill(data, sizes[i], kind);
             for (int type = 0; type < RKABI_TYPE_COUNT; type++) {
                 if (rkl_type_nbytes(type) > 0) {
-                    check_type(type, data, sizes[i]);
+                    check_type(way, type, data, sizes[i]);
                 }
             }
         }
     }
-    memset(data, 0, 64);
-    ((uint32_t *)(void *)data)[0] = 0x3f800000; /* 1.0 */
-    ((uint32_t *)(void *)data)[1] = 0x7fc00000; /* NaN */
-    ((uint32_t *)(void *)data)[2] = 103u << 23; /* 2^-24 */
-    ((uint32_t *)(void *)data)[3] = (103u << 23) - 1;
-    ((uint32_t *)(void *)data)[4] = 151u << 23; /* 2^24 */
-    ((uint32_t *)(void *)data)[5] = 0x80000000; /* -0 has no magnitude of a value */
-    check(rkl_count_float_like(data, 16) == 2 + 10, "float like", rkl_count_float_like(data, 16));
     free(data);
+    check_every_half(way);
+}
+
+static void check_stats(void)
+{
+    const struct rkl_stats_lanes *way;
+    size_t ways = 0;
+    for (; (way = rkl_stats_way(ways)) != NULL; ways++) {
+        const int before = failures;
+        check_way(way);
+        printf("%s: %s\n", way->name, failures == before ? "ok" : "FAILED");
+    }
+#if defined(__x86_64__) || defined(__aarch64__)
+    check(ways >= 2, "a vector unit", (long)ways);
+#endif
+}
+
+static void check_float_like(void)
+{
+    /* 1.0, NaN, 2^-24, the value below it, 2^24, and -0, which has no magnitude of a value; ten zeros. */
+    static const uint32_t words[16] = {0x3f800000, 0x7fc00000, 103u << 23, (103u << 23) - 1, 151u << 23, 0x80000000};
+    check(rkl_count_float_like(words, 16) == 2 + 10, "float like", (long)rkl_count_float_like(words, 16));
 }
 
 static void check_sha256(void)
@@ -199,6 +246,7 @@ static void check_text(void)
 int main(void)
 {
     check_stats();
+    check_float_like();
     check_sha256();
     check_text();
     printf(failures ? "%d failures\n" : "ok\n", failures);
