@@ -29,7 +29,7 @@ def measure(work: Path) -> list[Row]:
     dumps, simulator = make_runs(work)
     files = [*sorted(dumps.glob("*.npy")), *sorted((simulator / "tensors").iterdir())]
     reader = RunReader.open(simulator)
-    read, compare = fastest(lambda: read_all(files), lambda: compare_runs(dumps, reader), rounds=15)
+    read, compare = fastest(lambda: read_all(files), lambda: compare_runs(dumps, reader), rounds=40)
     done = subprocess.run(
         [sys.executable, "-c", CHILD, "compare-dumps", str(dumps), str(simulator)],
         capture_output=True,

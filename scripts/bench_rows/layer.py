@@ -12,20 +12,10 @@ from rkparity.board.layer import find_layer
 
 ROUNDS = 7
 MEBIBYTES = 64
-TYPES = [
-    "FLOAT32",
-    "FLOAT16",
-    "INT8",
-    "UINT8",
-    "INT16",
-    "UINT16",
-    "INT32",
-    "UINT32",
-    "INT64",
-    "BOOL",
-    "INT4",
-    "BFLOAT16",
-]
+TYPES = (
+    *("FLOAT32", "FLOAT16", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64"),
+    *("BOOL", "INT4", "BFLOAT16"),
+)
 """The API's numbers of types, from 0 (rknn_tensor_type)."""
 SOURCES = Path(__file__).resolve().parents[2] / "csrc"
 

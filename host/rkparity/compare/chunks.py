@@ -1,8 +1,12 @@
-"""The values of `.npy` files, a chunk at a time: fixed memory whatever the size."""
+"""The values of `.npy` files, a chunk at a time: fixed memory whatever the size.
+
+Files are read, not mapped: a mapped file that another program cuts off ends the process by a signal. Only a file in
+Fortran order, which librknnrt and the toolkit never write, is mapped.
+"""
 
 from __future__ import annotations
 
-import mmap
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -16,20 +20,19 @@ if TYPE_CHECKING:
 
     from rkparity.runs.npy import NpyHeader
 
-CHUNK_NBYTES = 8 * 1024 * 1024
-"""Bytes of one file in memory at a time, mapped: with files read into a buffer scoring took a quarter longer. A part at
-a time keeps a large file out of this process's resident memory."""
+CHUNK_NBYTES = 1024 * 1024
+"""Bytes of one file that `next` is asked for at a time."""
 
 
 class ChunkReader:
     """One `.npy` file from its first value to its last, in C order, aligned and in this machine's byte order.
 
-    Raises DataError as `read_npy_header` does.
+    `is_plain`: the file's bytes are such values as they stand, from `header.data_offset` on; the kernels can read them
+    from `descriptor` themselves. Raises DataError as `read_npy_header` does.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._mapped: mmap.mmap | None = None
         self._chunk: Any = None
         self._start = 0
         try:
@@ -38,13 +41,15 @@ class ChunkReader:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         try:
             self.header = header_of(self._file, path)
-            self._array: NDArray[Any] | None = None if _is_plain(self.header) else open_npy(path)
+            in_order = _is_in_order(self.header)
+            self._array: NDArray[Any] | None = None if in_order else open_npy(path)
         except OSError as error:
             self._file.close()
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         except DataError:
             self._file.close()
             raise
+        self.is_plain = in_order and self.header.descr[0] != ">"
         self.size = self.header.nbytes // self.header.itemsize
 
     def __enter__(self) -> ChunkReader:
@@ -53,42 +58,51 @@ class ChunkReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._release()
         self._file.close()
+
+    @property
+    def descriptor(self) -> int:
+        """The open file's number."""
+        return self._file.fileno()
 
     def next(self, count: int) -> Any:
         """A pointer to the next `count` values, good until the next call; DataError if the file became shorter."""
-        self._release()
         start = self._start
         self._start += count
         if self._array is not None:
             # A copy always: it is aligned, in C order and in this machine's byte order.
-            copy = self._array.flat[start : self._start].astype(self._array.dtype.newbyteorder("="))
-            self._chunk = ffi.from_buffer(copy)
+            values = self._array.flat[start : self._start].astype(self._array.dtype.newbyteorder("="))
+            self._chunk = ffi.from_buffer(values)
             return self._chunk
-        begin = self.header.data_offset + start * self.header.itemsize
-        skipped = begin % mmap.ALLOCATIONGRANULARITY
-        nbytes = skipped + count * self.header.itemsize
-        try:
-            self._mapped = mmap.mmap(self._file.fileno(), nbytes, access=mmap.ACCESS_READ, offset=begin - skipped)
-        except ValueError as error:
-            # Python compares the length with the file's size at this moment.
-            raise DataError(f"{self.path}: became shorter while it was read") from error
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be read: {error.strerror}") from error
-        self._chunk = ffi.from_buffer(self._mapped)
-        return ffi.cast("char *", self._chunk) + skipped
+        data = self._read(start, count)
+        if not self.is_plain:
+            import numpy as np
 
-    def _release(self) -> None:
-        if self._chunk is not None:
-            ffi.release(self._chunk)
-            self._chunk = None
-        if self._mapped is not None:
-            self._mapped.close()
-            self._mapped = None
+            data = np.frombuffer(data, dtype=self.header.descr).byteswap()
+        self._chunk = ffi.from_buffer(data)
+        return self._chunk
+
+    def failed(self, error: int) -> DataError:
+        """The DataError for a read that failed with errno `error`, or -1 for a file that ended early."""
+        if error == -1:
+            return DataError(f"{self.path}: became shorter while it was read")
+        return DataError(f"{self.path}: cannot be read: {os.strerror(error)}")
+
+    def _read(self, start: int, count: int) -> Any:
+        # Python's own allocation is aligned for every number.
+        data = bytearray(count * self.header.itemsize)
+        offset = self.header.data_offset + start * self.header.itemsize
+        done = 0
+        while done < len(data):
+            try:
+                got = os.preadv(self._file.fileno(), [memoryview(data)[done:]], offset + done)
+            except OSError as error:
+                raise self.failed(error.errno or 0) from error
+            if got == 0:
+                raise self.failed(-1)
+            done += got
+        return data
 
 
-def _is_plain(header: NpyHeader) -> bool:
-    """Whether the file's bytes are what the kernels want."""
-    one_dimension = not header.fortran_order or sum(dim != 1 for dim in header.shape) <= 1
-    return one_dimension and header.descr[0] != ">" and header.data_offset % header.itemsize == 0
+def _is_in_order(header: NpyHeader) -> bool:
+    return not header.fortran_order or sum(dim != 1 for dim in header.shape) <= 1

@@ -1,4 +1,4 @@
-"""Scores pairs of tensors with the compiled kernels: arrays in memory, or `.npy` files of any size in fixed memory.
+"""Scores pairs of arrays with the compiled kernels; file_scores.py scores files.
 
 Every element of every tensor is read once, whatever is asked about it. The kernels release the GIL, so pairs may be
 scored in threads.
@@ -6,15 +6,11 @@ scored in threads.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rkparity.compare.chunks import CHUNK_NBYTES, ChunkReader
 from rkparity.compare.statistics import (
     LsbStatistics,
     PairStatistics,
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CHUNK_ELEMENTS = 256 * 1024
-_FIRST_ELEMENTS = 4096
 
 _DTYPES: dict[str, int] = {
     "f4": lib.RKP_FLOAT32,
@@ -92,22 +87,22 @@ def grid_ends(dtype: str, quantization: Quantization) -> tuple[float, float]:
     return ((low - quantization.zero_point) * quantization.scale, (high - quantization.zero_point) * quantization.scale)
 
 
-class _Pair:
+class Pair:
     """One accumulator: options in, chunks in, PairStatistics out."""
 
     def __init__(self, options: ScoreOptions, test: Any, reference: Any) -> None:
         self._options = options
         self._test = test
         self._reference = reference
-        self._pair = ffi.new("struct rkp_pair *")
-        lib.rkp_pair_init(self._pair, _native_options(options))
+        self.handle = ffi.new("struct rkp_pair *")
+        lib.rkp_pair_init(self.handle, _native_options(options))
 
     def update(self, test: Any, reference: Any, count: int) -> None:
-        if lib.rkp_pair_update(self._pair, test, self._test, reference, self._reference, count) != 0:
+        if lib.rkp_pair_update(self.handle, test, self._test, reference, self._reference, count) != 0:
             raise UsageError("the tensors' types cannot be scored")
 
     def statistics(self) -> PairStatistics:
-        return _statistics(self._pair, self._options)
+        return _statistics(self.handle, self._options)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -205,7 +200,7 @@ def _scale_ratio(dot: float, norm_reference: float) -> float:
     return dot / norm_reference / norm_reference if norm_reference != 0 else math.inf
 
 
-def _source(kind: str, quantization: Quantization | None, what: object) -> Any:
+def source_of(kind: str, quantization: Quantization | None, what: object) -> Any:
     """`kind` is the kind and size of a NumPy dtype text, "f4"."""
     if kind not in _DTYPES:
         raise UsageError(f"{what}: a tensor of type {kind} cannot be scored")
@@ -228,7 +223,7 @@ def _native_source(kind: str, quantization: Quantization | None) -> Any:
     )
 
 
-def _check_shapes(
+def check_shapes(
     test: tuple[int, ...], reference: tuple[int, ...], test_name: object, reference_name: object, ignore_unit_dims: bool
 ) -> None:
     if test == reference:
@@ -255,11 +250,11 @@ def score_arrays(
     With a Quantization an integer side is dequantised first. With `ignore_unit_dims` shapes may differ in dimensions
     of 1. Raises ShapeMismatch for other shapes, UsageError for types that are not plain numbers.
     """
-    _check_shapes(test.shape, reference.shape, "test", "reference", ignore_unit_dims)
-    pair = _Pair(
+    check_shapes(test.shape, reference.shape, "test", "reference", ignore_unit_dims)
+    pair = Pair(
         options,
-        _source(_kind(test), test_quantization, "test"),
-        _source(_kind(reference), reference_quantization, "reference"),
+        source_of(_kind(test), test_quantization, "test"),
+        source_of(_kind(reference), reference_quantization, "reference"),
     )
     if _is_plain(test) and _is_plain(reference):
         pair.update(_pointer(test), _pointer(reference), test.size)
@@ -284,7 +279,7 @@ def score_channels(
 
     Raises as score_arrays does, and UsageError if there is no such axis.
     """
-    _check_shapes(test.shape, reference.shape, "test", "reference", False)
+    check_shapes(test.shape, reference.shape, "test", "reference", False)
     if not -test.ndim <= axis < test.ndim:
         raise UsageError(f"axis {axis}: the tensor has {test.ndim} dimensions")
     import numpy as np
@@ -324,77 +319,3 @@ def _chunk(array: NDArray[Any], start: int) -> NDArray[Any]:
 def _pointer(array: NDArray[Any]) -> Any:
     # from_buffer would refuse a scalar's and an empty array's memory on some versions.
     return ffi.cast("void *", array.ctypes.data)
-
-
-@dataclass(frozen=True)
-class TensorFile:
-    """One `.npy` file to be scored; with `quantization` its integers are dequantised."""
-
-    path: Path
-    quantization: Quantization | None = None
-
-
-def score_files(
-    test: TensorFile | Path,
-    reference: TensorFile | Path,
-    options: ScoreOptions = DEFAULT_OPTIONS,
-    *,
-    ignore_unit_dims: bool = False,
-) -> PairStatistics:
-    """score_arrays on two `.npy` files, in fixed memory whatever their size.
-
-    Raises DataError for a damaged file, ShapeMismatch, UsageError.
-    """
-    files = [file if isinstance(file, TensorFile) else TensorFile(file) for file in (test, reference)]
-    return score_together(files, [(0, 1, options)], ignore_unit_dims=ignore_unit_dims)[0]
-
-
-def score_together(
-    files: Sequence[TensorFile], pairs: Sequence[tuple[int, int, ScoreOptions]], *, ignore_unit_dims: bool = False
-) -> list[PairStatistics]:
-    """Scores several pairs among `files`, each (test, reference, options) by position, reading every file once.
-
-    Board against simulator, board against golden and simulator against golden cost three reads instead of six.
-    Raises as score_files does.
-    """
-    return _score_read(files, pairs, ignore_unit_dims, None)
-
-
-def begin_apart(test: TensorFile, reference: TensorFile, *, ignore_unit_dims: bool = False) -> bool:
-    """Whether a value differs among the first few thousand of two files; raises as score_files does."""
-    (stats,) = _score_read([test, reference], [(0, 1, DEFAULT_OPTIONS)], ignore_unit_dims, _FIRST_ELEMENTS)
-    return stats.equal != stats.n
-
-
-def _score_read(
-    files: Sequence[TensorFile],
-    pairs: Sequence[tuple[int, int, ScoreOptions]],
-    ignore_unit_dims: bool,
-    at_most: int | None,
-) -> list[PairStatistics]:
-    with contextlib.ExitStack() as stack:
-        readers = [stack.enter_context(ChunkReader(file.path)) for file in files]
-        for test, reference, _ in pairs:
-            _check_shapes(
-                readers[test].header.shape,
-                readers[reference].header.shape,
-                files[test].path,
-                files[reference].path,
-                ignore_unit_dims,
-            )
-        sources = [
-            _source(reader.header.descr[1:], file.quantization, file.path) for reader, file in zip(readers, files)
-        ]
-        native = [_Pair(options, sources[test], sources[reference]) for test, reference, options in pairs]
-        total = readers[0].size if readers else 0
-        for reader in readers:
-            if reader.size != total:
-                raise ShapeMismatch(f"{reader.path}: {reader.size} elements, {readers[0].path} has {total}")
-        total = total if at_most is None else min(total, at_most)
-        per_chunk = CHUNK_NBYTES // max((reader.header.itemsize for reader in readers), default=1)
-        for start in range(0, total, per_chunk):
-            count = min(per_chunk, total - start)
-            chunks = [reader.next(count) for reader in readers]
-            for pair, (test, reference, _) in zip(native, pairs):
-                pair.update(chunks[test], chunks[reference], count)
-    return [pair.statistics() for pair in native]

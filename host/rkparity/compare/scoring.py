@@ -7,16 +7,13 @@ from pathlib import Path
 
 from rkparity.compare.alignment import LayerPair
 from rkparity.compare.dumps import DumpSet
+from rkparity.compare.file_scores import TensorFile, begin_apart, score_files, score_together
 from rkparity.compare.input_rules import grid_step
 from rkparity.compare.judge import Golden, Kind
 from rkparity.compare.kernels import (
     Quantization,
     ScoreOptions,
-    TensorFile,
-    begin_apart,
     score_channels,
-    score_files,
-    score_together,
 )
 from rkparity.compare.source import TensorSource
 from rkparity.compare.statistics import PairStatistics

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rkparity.compare.kernels import score_files
+from rkparity.compare.file_scores import score_files
 
 DATA = Path(__file__).parents[2] / "data"
 ARCHIVES = {

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from rkparity.compare import kernels
+from rkparity.compare import file_scores
 from rkparity.compare.chunks import ChunkReader
+from rkparity.compare.file_scores import TensorFile, score_files, score_together
 from rkparity.compare.kernels import (
     Quantization,
     ScoreOptions,
     ShapeMismatch,
-    TensorFile,
     score_arrays,
-    score_files,
-    score_together,
 )
 from rkparity.errors import DataError, UsageError
 from rkparity.runs import read_npy_header
@@ -56,10 +55,13 @@ def test_the_size_of_a_chunk_does_not_matter(tmp_path: Path, monkeypatch: pytest
     np.save(tmp_path / "test.npy", test)
     np.save(tmp_path / "reference.npy", reference.astype(np.float64))
     expected = score_files(tmp_path / "test.npy", tmp_path / "reference.npy")
-    monkeypatch.setattr(kernels, "CHUNK_NBYTES", chunk)
-    got = score_files(tmp_path / "test.npy", tmp_path / "reference.npy")
-    assert got.cosine == pytest.approx(expected.cosine, rel=1e-12)
-    assert (got.max_abs_error, got.max_abs_index) == (expected.max_abs_error, expected.max_abs_index)
+    np.save(tmp_path / "big.npy", reference.astype(">f8"))
+    monkeypatch.setattr(file_scores, "CHUNK_NBYTES", chunk)
+    monkeypatch.setattr(file_scores, "_ELEMENTS_PER_CALL", chunk)
+    for name in ("reference", "big"):
+        got = score_files(tmp_path / "test.npy", tmp_path / f"{name}.npy")
+        assert got.cosine == pytest.approx(expected.cosine, rel=1e-12)
+        assert (got.max_abs_error, got.max_abs_index) == (expected.max_abs_error, expected.max_abs_index)
 
 
 def test_types_and_orders_may_differ(tmp_path: Path) -> None:
@@ -87,23 +89,22 @@ def test_types_and_orders_may_differ(tmp_path: Path) -> None:
     assert int8 == score_arrays(stored, reference, ScoreOptions(scale=0.3), test_quantization=quantization)
 
 
-def test_several_pairs_read_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    board, simulator = arrays(100_000)
+def read_so_far() -> int:
+    """Bytes this process has got from read calls."""
+    text = Path("/proc/self/io").read_text(encoding="ascii")
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("rchar")))
+
+
+def test_several_pairs_read_each_file_once(tmp_path: Path) -> None:
+    board, simulator = arrays(1_000_000)
     golden = (simulator + 0.1).astype(np.float32)
     files = []
     for name, array in (("board", board), ("simulator", simulator), ("golden", golden)):
         np.save(tmp_path / f"{name}.npy", array)
         files.append(TensorFile(tmp_path / f"{name}.npy"))
-    read: list[str] = []
-
-    class Counted(ChunkReader):
-        def next(self, count: int) -> Any:
-            read.append(self.path.name)
-            return super().next(count)
-
-    monkeypatch.setattr(kernels, "ChunkReader", Counted)
+    before = read_so_far()
     got = score_together(files, [(0, 1, OPTIONS), (0, 2, ScoreOptions()), (1, 2, ScoreOptions())])
-    assert sorted(read) == ["board.npy", "golden.npy", "simulator.npy"]
+    assert 0 < read_so_far() - before - 3 * board.nbytes < 10_000
     for statistics, test, reference in zip(got, (board, board, simulator), (simulator, golden, golden)):
         assert statistics.euclidean == pytest.approx(score_arrays(test, reference).euclidean, rel=1e-12)
     assert got[0].lsb is not None
@@ -118,7 +119,7 @@ def test_the_beginning_tells_whether_files_differ(tmp_path: Path) -> None:
         other.reshape(-1)[place] = np.nan
         np.save(tmp_path / "b.npy", other[None])
         files = TensorFile(tmp_path / "a.npy"), TensorFile(tmp_path / "b.npy")
-        assert kernels.begin_apart(*files, ignore_unit_dims=True) is apart
+        assert file_scores.begin_apart(*files, ignore_unit_dims=True) is apart
 
 
 def test_shapes_and_damage_are_named(tmp_path: Path) -> None:
@@ -139,19 +140,57 @@ def test_shapes_and_damage_are_named(tmp_path: Path) -> None:
         score_files(TensorFile(tmp_path / "half.npy", Quantization(1.0, 0)), tmp_path / "c.npy")
 
 
-def test_a_file_that_shrinks_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dtype", ["<f4", ">f4"])
+def test_a_file_that_shrinks_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
     np.save(tmp_path / "a.npy", np.zeros(100_000, np.float32))
-    np.save(tmp_path / "b.npy", np.zeros(100_000, np.float32))
+    np.save(tmp_path / "b.npy", np.zeros(100_000, dtype))
 
     class Shortened(ChunkReader):
-        def next(self, count: int) -> Any:
-            with (tmp_path / "b.npy").open("r+b") as file:
-                file.truncate(200_000)
-            return super().next(count)
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            if path.name == "b.npy":
+                os.truncate(path, 200_000)
 
-    monkeypatch.setattr(kernels, "ChunkReader", Shortened)
+    monkeypatch.setattr(file_scores, "ChunkReader", Shortened)
     with pytest.raises(DataError, match=r"b\.npy: became shorter"):
         score_files(tmp_path / "a.npy", tmp_path / "b.npy")
+
+
+def test_a_file_cut_off_by_another_program_ends_no_process(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", np.ones(4_000_000, np.float32))
+    whole = (tmp_path / "b.npy").stat().st_size
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from rkparity.compare.file_scores import score_files\n"
+        "from rkparity.errors import DataError\n"
+        "seen = set()\n"
+        "print('ready', flush=True)\n"
+        "while not {'whole', 'became shorter while it was read'} <= seen:\n"
+        "    try:\n"
+        "        seen.add('whole' if score_files(Path(sys.argv[1]), Path(sys.argv[2])).n == 4_000_000 else 'wrong')\n"
+        "    except DataError as error:\n"
+        "        seen.add(error.message.split(': ')[1])\n"
+        "print('wrong' in seen)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "a.npy"), str(tmp_path / "b.npy")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": ":".join(path for path in sys.path if path), "PATH": "/usr/bin:/bin"},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            os.truncate(tmp_path / "b.npy", whole)
+            time.sleep(0.01)
+            os.truncate(tmp_path / "b.npy", 5000)
+            time.sleep(0.001)
+        process.kill()
+        assert process.stdout.read() == "False\n"
+    assert process.returncode == 0
 
 
 def test_files_of_different_size_are_not_read_to_the_shorter_end(tmp_path: Path) -> None:
@@ -187,7 +226,7 @@ def test_memory_stays_fixed_and_numpy_is_not_needed(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from rkparity.compare.kernels import score_files\n"
+        "from rkparity.compare.file_scores import score_files\n"
         "assert score_files(Path(sys.argv[1]), Path(sys.argv[2])).equal == 16_000_000\n"
         "assert 'numpy' not in sys.modules\n"
         "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])\n"

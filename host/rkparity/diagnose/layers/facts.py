@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rkparity.compare.comparison import Comparison, PairResult
-from rkparity.compare.kernels import Quantization, ScoreOptions, ShapeMismatch, grid_ends, score_files
+from rkparity.compare.file_scores import score_files
+from rkparity.compare.kernels import Quantization, ScoreOptions, ShapeMismatch, grid_ends
 from rkparity.compare.source import TensorSource
 from rkparity.compare.statistics import PairStatistics
 from rkparity.compare.verdict import Origin, Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rkparity.compare.kernels import score_files
+from rkparity.compare.file_scores import score_files
 from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
 from rkparity.diagnose.layers.facts import LayerFacts, LayersFacts, is_quantized_run
 from rkparity.errors import DataError, UsageError
