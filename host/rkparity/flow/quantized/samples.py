@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rkparity.errors import UsageError
+from rkparity.model import shape_text
 from rkparity.runs import open_npy
 from rkparity.toolkit.built_model import BuiltModel, GraphInput
 from rkparity.toolkit.inputs import PICTURE_SUFFIXES, prepare_inputs
@@ -51,6 +53,20 @@ def calibration_samples(dataset: Path, built: BuiltModel, worker: Worker, folder
         _sample(files, built.inputs, worker, folder / f"calibration{number}", "nchw", True)
         for number, files in enumerate(chosen)
     )
+
+
+def check_one_shape(calibration: Sequence[Sample], real: Sequence[Sample]) -> None:
+    """UsageError when samples have several shapes, which a model built with dynamic_input takes.
+
+    The stage takes the simulator apart into one session per operator, and these are of one set of shapes.
+    """
+    shapes = {tuple(value.shape for value in sample.values) for sample in (*calibration, *real)}
+    if len(shapes) > 1:
+        sets = "; ".join(", ".join(shape_text(shape) for shape in item) for item in sorted(shapes))
+        raise UsageError(
+            f"stage quantized measures at one set of input shapes, the samples and the calibration data have {sets}",
+            hint="rknn-toolkit2 calibrates at the largest set: give [input] files of its shapes",
+        )
 
 
 def calibration_lines(dataset: Path) -> list[tuple[Path, ...]]:

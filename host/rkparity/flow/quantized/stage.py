@@ -19,6 +19,7 @@ from rkparity.flow.quantized.samples import (
     Sample,
     calibration_lines,
     calibration_samples,
+    check_one_shape,
     has_pictures,
     normalise,
     real_samples,
@@ -173,8 +174,10 @@ class _Examination:
     ) -> tuple[tuple[Sample, ...], tuple[TensorCoverage, ...]]:
         try:
             calibration = calibration_samples(Path(str(self.spec.dataset)), built, self.context.worker, folder)
+            check_one_shape(calibration, samples)
         except UsageError as error:
-            self.notes.append(f"calibration samples could not be read again: {error.message}")
+            hint = f"; {error.hint}" if error.hint else ""
+            self.notes.append(f"nothing is said about the calibration data: {error.message}{hint}")
             return (), ()
         coverage = mixed.coverage([item.feeds for item in calibration], [item.feeds for item in samples])
         self.figures.append(tables.coverage_table(coverage))
