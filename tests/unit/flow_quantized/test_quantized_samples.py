@@ -19,6 +19,6 @@ def test_samples_of_one_shape_pass() -> None:
 
 
 def test_samples_of_two_shapes_are_named() -> None:
-    with pytest.raises(UsageError, match="have 1x3x9x30, 1x5; 1x3x27x60, 1x5$") as caught:
+    with pytest.raises(UsageError, match=r"have 1x3x9x30, 1x5; 1x3x27x60, 1x5$") as caught:
         check_one_shape([sample((1, 3, 27, 60), (1, 5))], [sample((1, 3, 9, 30), (1, 5))])
     assert "give [input] files of its shapes" in caught.value.hint
