@@ -57,8 +57,8 @@ class ModelTensor:
 class Node:
     """One operator; `inputs` and `outputs` index `Model.tensors`. Execution order is the order in `Model.nodes`.
 
-    `on_npu`: the compiler gave it to the NPU, not to the CPU. The layer tables of twelve models agree (evidence 160_c25_*,
-    160_b25_*), but for InputOperator, whose row also depends on the API that is used.
+    `on_npu`: the compiler gave it to the NPU, not to the CPU. The layer tables of twelve models agree (evidence
+    160_c25_*, 160_b25_*), but for InputOperator, whose row also depends on the API that is used.
     """
 
     index: int
