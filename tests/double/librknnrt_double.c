@@ -8,8 +8,11 @@
  *   dump NAME NBYTES [KEEP]          rknn_run writes RKNN_DUMP_DIR/NAME as uint8 npy and logs it; KEEP: file cut to KEEP bytes
  *   crash FUNCTION | hang FUNCTION | silent FUNCTION     SIGSEGV | sleep 60 s | returns 0 and does nothing
  *   perf TEXT
+ *   version API DRIVER               what RKNN_QUERY_SDK_VERSION answers
  * RKDOUBLE_RECORD names a folder: calls.txt gets one line per call, input<I>.bin / mem_<name>.bin what was received.
  * RKDOUBLE_MINIMAL at compile time leaves out every optional function.
+ *
+ * Over 400 lines: it has every function of the API, and all share the directives and the record.
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -31,6 +34,7 @@ static int n_lines;
 static rkabi_tensor_attr attrs[4][MAX_TENSORS];
 static uint32_t counts[4];
 static char perf_text[256];
+static char api_version[64], driver_version[64];
 static struct bound {
     rkabi_tensor_mem *mem;
     rkabi_tensor_attr attr;
@@ -131,6 +135,8 @@ static void read_config(void)
     n_lines = 0;
     n_bound = 0;
     perf_text[0] = '\0';
+    strcpy(api_version, "2.3.2 (test double)");
+    strcpy(driver_version, "0.9.8");
     memset(counts, 0, sizeof counts);
     memset(call_numbers, 0, sizeof call_numbers);
     while (file && fgets(line, sizeof line, file)) {
@@ -139,6 +145,10 @@ static void read_config(void)
             read_tensor(line);
         } else if (strncmp(line, "perf ", 5) == 0) {
             snprintf(perf_text, sizeof perf_text, "%.200s", line + 5);
+        } else if (strncmp(line, "version ", 8) == 0) {
+            if (sscanf(line, "version %63s %63s", api_version, driver_version) != 2) {
+                abort();
+            }
         } else if (n_lines < MAX_LINES && line[0]) {
             snprintf(lines[n_lines++], sizeof lines[0], "%s", line);
         }
@@ -266,8 +276,8 @@ EXPORT int rknn_query(rkabi_context ctx, rkabi_query command, void *info, uint32
         return query_attr(3, info, size);
     case RKABI_QUERY_SDK_VERSION: {
         rkabi_sdk_version *version = info;
-        snprintf(version->api_version, sizeof version->api_version, "2.3.2 (test double)");
-        snprintf(version->drv_version, sizeof version->drv_version, "0.9.8");
+        snprintf(version->api_version, sizeof version->api_version, "%s", api_version);
+        snprintf(version->drv_version, sizeof version->drv_version, "%s", driver_version);
         return 0;
     }
     case RKABI_QUERY_MEM_SIZE: {
