@@ -87,14 +87,14 @@ def build(target: Target, folder: Path) -> Built:
     libraries.mkdir()
     shutil.copyfile(next(made.rglob("librknnrt.so")), libraries / "librknnrt.so")
     app = folder / "lint_app"
-    source = ROOT / "tests" / "c" / "apps" / "lint_app.c"
+    sources = sorted((ROOT / "tests" / "c" / "apps").glob("lint_app*.c"))
     warnings = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"]
     _run(
         [
             compiler,
             *warnings,
             f"-I{ROOT / 'csrc'}",
-            str(source),
+            *map(str, sources),
             "-o",
             str(app),
             f"-L{libraries}",

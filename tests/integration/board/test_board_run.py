@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bare_board import path_without_python
 from fake_kit import make_kit
 
 from rkparity.cli.main import main
@@ -207,7 +207,7 @@ def test_no_python_on_the_board(
     runner: Runner, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner.kit("good")
-    monkeypatch.setenv("PATH", _path_without_python(tmp_path))
+    monkeypatch.setenv("PATH", path_without_python(tmp_path))
     assert runner() == 3
     said = capsys.readouterr().err
     assert "the board has no Python" in said
@@ -234,7 +234,7 @@ def test_rkrun_is_used_without_python(
 ) -> None:
     note = tmp_path / "arguments"
     runner.kit("", runner=RKRUN.replace("@NOTE@", str(note)).replace("@DUMP@", str(runner.picture)))
-    monkeypatch.setenv("PATH", _path_without_python(tmp_path))
+    monkeypatch.setenv("PATH", path_without_python(tmp_path))
     assert runner("--type", "UINT8", "--want-float", "0") == 0
     assert "the board has no Python: rkrun is used" in capsys.readouterr().err
     words = note.read_text().splitlines()
@@ -310,85 +310,6 @@ def test_wrong_usage(runner: Runner, capsys: pytest.CaptureFixture[str], more: t
     assert runner(*more) == 2
     assert message in capsys.readouterr().err
     assert not runner.work.exists()
-
-
-def test_clean_leaves_other_folders_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "thesis").write_text("x")
-    assert main(["board", "clean", "local:", "--work-dir", str(mine)]) == 2
-    assert "was not made by rkparity" in capsys.readouterr().err
-    assert (mine / "thesis").exists()
-    assert main(["board", "clean", "local:", "--work-dir", str(tmp_path / "none")]) == 0
-    assert "nothing to remove" in capsys.readouterr().out
-
-
-def test_board_info_as_json(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    library = tmp_path / "lib" / "librknnrt.so"
-    library.parent.mkdir()
-    library.write_bytes(b"\x7fELF\0\0junk\0librknnrt version: 1.6.0 (9a7b5d24c@2023-12-13T17:31:11)\0\xff")
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(library.parent))
-    monkeypatch.setenv("RKPARITY_VIRTUAL_BOARD", "rk3588")
-    monkeypatch.delenv("RKPARITY_LIBRKNNRT", raising=False)
-    assert main(["board", "info", "local:", "--json", "--work-dir", str(tmp_path / "w")]) == 0
-    value = json.loads(capsys.readouterr().out)
-    assert value["schema"] == "rkparity.board-info/1"
-    assert value["runtime"] == "1.6.0 (9a7b5d24c@2023-12-13T17:31:11)"
-    assert value["runtime_path"] == str(library)
-    assert value["chip"] == "emulated rk3588"
-    assert value["arch"] == os.uname().machine
-    assert value["python"].startswith("3.")
-    assert value["work_dir_writable"] is True
-    assert abs(value["clock_difference_s"]) <= 1
-    assert value["free_nbytes"] > 0
-    assert "tar" in value["tools"]
-    assert main(["board", "info", "local:"]) == 0
-    assert "librknnrt      1.6.0" in capsys.readouterr().out
-
-
-def test_info_without_python(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", _path_without_python(tmp_path))
-    assert main(["board", "info", "local:", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["python"] == ""
-
-
-def _path_without_python(tmp_path: Path) -> str:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in (
-        "sh",
-        "cat",
-        "ls",
-        "find",
-        "stat",
-        "tar",
-        "mkdir",
-        "mv",
-        "rm",
-        "cp",
-        "tr",
-        "grep",
-        "sed",
-        "head",
-        "tail",
-        "df",
-        "awk",
-        "uname",
-        "date",
-        "dirname",
-        "sha256sum",
-        "env",
-        "test",
-        "printf",
-        "sleep",
-        "chmod",
-    ):
-        (folder / name).symlink_to(shutil.which(name, path="/usr/bin:/bin") or f"/usr/bin/{name}")
-    return str(folder)
 
 
 def _runs(pid: int) -> bool:
