@@ -49,6 +49,10 @@ class ToolkitError(RkparityError):
     """rknn-toolkit2 refused, failed or died; carries the toolkit's own last line."""
 
 
+class ToolkitTimeoutError(ToolkitError):
+    """A job of rknn-toolkit2 was ended, or not begun, because its time was over."""
+
+
 class BoardError(RkparityError):
     """The board or the way to it failed."""
 

@@ -7,6 +7,7 @@ asks for what is not given by options; elsewhere it takes what the options say.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", type=Path, metavar="MODEL", help="source model, or a .rknn with its record")
     parser.add_argument("--spec", type=Path, metavar="FILE", help="build options as JSON, or a build record")
     parser.add_argument("--input", action="append", default=[], type=Path, metavar="FILE", help="sample, one per input")
+    parser.add_argument(
+        "--more",
+        action="append",
+        default=[],
+        metavar="FILES",
+        help="a further sample to measure accuracy on: a file per model input, comma-separated; may be repeated",
+    )
     parser.add_argument("--layout", choices=("nhwc", "nchw"), help="of 4-D .npy samples")
     parser.add_argument(
         "--original-input",
@@ -34,6 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--original-output", action="append", default=[], type=Path, metavar="FILE", help="what the original answers"
     )
     parser.add_argument("--board", metavar="BOARD", help="as for the other commands, or virtual")
+    parser.add_argument(
+        "--application", metavar="COMMAND", help="your program on the board, such as './app {model} {input}'"
+    )
+    parser.add_argument(
+        "--upload", action="append", default=[], type=Path, metavar="FILE", help="copied to the board with it"
+    )
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help="for the search of quantisation settings")
     parser.add_argument("-o", "--output", type=Path, default=Path("rkparity.toml"), metavar="FILE")
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     parser.add_argument("--no-input", action="store_true", help="never ask")
@@ -60,11 +75,23 @@ def run(arguments: argparse.Namespace) -> int:
     board = arguments.board
     if board is None and asks:
         board = input("board ([user@]host[:port], virtual, empty for none): ").strip() or None
-    for path in [*inputs, *originals, *arguments.original_output]:
+    more = tuple(tuple(Path(name) for name in text.split(",") if name) for text in arguments.more)
+    uploads = tuple(arguments.upload)
+    for path in [*inputs, *sum(more, ()), *originals, *arguments.original_output, *uploads]:
         if not path.is_file():
             raise UsageError(f"{path}: is not a file")
     answers = Answers(
-        spec, tuple(inputs), arguments.layout, tuple(originals), tuple(arguments.original_output), rknn, board
+        spec,
+        tuple(inputs),
+        arguments.layout,
+        tuple(originals),
+        tuple(arguments.original_output),
+        rknn,
+        board,
+        more,
+        tuple(shlex.split(arguments.application or "")),
+        uploads,
+        arguments.budget,
     )
     target = arguments.output / "rkparity.toml" if arguments.output.is_dir() else arguments.output
     write_project(target, project_text(answers, target.resolve().parent), force=arguments.force)

@@ -23,6 +23,10 @@ class Answers:
     original_outputs: tuple[Path, ...] = ()
     rknn: Path | None = None
     board: str | None = None
+    more: tuple[tuple[Path, ...], ...] = ()
+    application: tuple[str, ...] = ()
+    uploads: tuple[Path, ...] = ()
+    budget_s: float | None = None
 
 
 def project_text(answers: Answers, folder: Path) -> str:
@@ -68,6 +72,8 @@ def project_text(answers: Answers, folder: Path) -> str:
     lines += ["", "[input]", f"files = {paths(answers.inputs)}"]
     if answers.layout:
         lines.append(f"layout = {_quoted(answers.layout)}")
+    if answers.more:
+        lines.append("more = [" + ", ".join(paths(files) for files in answers.more) + "]")
     lines += ["", "# What the original model is fed for the same sample, or what it answers: without it, mean and std"]
     lines += ["# cannot be proven right.", "[original]"]
     lines.append(f"inputs = {paths(answers.original_inputs)}" if answers.original_inputs else '# inputs = ["fed.npy"]')
@@ -75,8 +81,13 @@ def project_text(answers: Answers, folder: Path) -> str:
         lines.append(f"outputs = {paths(answers.original_outputs)}")
     lines += ["", "[board]"]
     lines.append(f"address = {_quoted(answers.board)}" if answers.board else '# address = "root@board", or "virtual"')
-    lines.append('# application = ["./app", "{model}", "{input}"]')
-    lines += ["", "[check]", "# fp16_cosine = 0.99", "# quantized_cosine = 0.99", "# budget_s = 600"]
+    if answers.application:
+        lines.append("application = [" + ", ".join(_quoted(part) for part in answers.application) + "]")
+        lines.append(f"uploads = {paths(answers.uploads)}")
+    else:
+        lines += ['# application = ["./app", "{model}", "{input}"]', '# uploads = ["app"]']
+    lines += ["", "[check]", "# fp16_cosine = 0.99", "# quantized_cosine = 0.99"]
+    lines.append("# budget_s = 600" if answers.budget_s is None else f"budget_s = {answers.budget_s:g}")
     return "\n".join(lines) + "\n"
 
 

@@ -144,7 +144,9 @@ class MixedModel:
         self.close()
 
     def close(self) -> None:
-        """Frees what the worker holds for it."""
+        """Frees what the worker holds for it, if the worker still lives."""
+        if self._worker.is_gone:
+            return
         self._worker.job("mixed_close", model_id=self._built.model_id)
 
     def contributions(self, operators: Sequence[int]) -> tuple[Contribution, ...]:

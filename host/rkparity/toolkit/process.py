@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rkparity.errors import ToolkitError
+from rkparity.errors import ToolkitError, ToolkitTimeoutError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _WORKER_PATH = Path(__file__).resolve().parent / "worker"
@@ -76,8 +76,8 @@ class WorkerProcess:
     def ask(self, job: str, *, timeout_s: float, **arguments: Any) -> Any:
         """Runs one job and returns its result.
 
-        Raises ToolkitError: the toolkit's own last line when it refused, the signal when it died, the time when it
-        hung.
+        Raises ToolkitError: the toolkit's own last line when it refused, the signal when it died; ToolkitTimeoutError
+        with the time when it did not answer in `timeout_s`.
         """
         with self._lock:
             if self._buried is not None:
@@ -102,6 +102,11 @@ class WorkerProcess:
         if not answer["ok"]:
             raise self._refusal(job, answer["error"], start)
         return answer["result"]
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it died, was ended or closed: every further job is refused."""
+        return self._buried is not None
 
     def log_since(self, position: int) -> str:
         """What the toolkit printed from byte `position` of the log on, without colours; the end of it when long."""
@@ -132,7 +137,7 @@ class WorkerProcess:
             if not ready:
                 self._end()
                 self._buried = f"it took more than {timeout_s:g} s over {job!r} and was ended"
-                raise ToolkitError(
+                raise ToolkitTimeoutError(
                     f"rknn-toolkit2 did not finish {job!r} within {timeout_s:g} s and was ended; its last line: "
                     f"{self._last_words(start) or '(nothing)'}",
                     hint=f"give more time with --timeout; what it printed: {self.log}",

@@ -7,13 +7,14 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rkparity.errors import ToolkitError
+from rkparity.errors import ToolkitError, ToolkitTimeoutError
 from rkparity.toolkit.built_model import BuiltModel, built_model_from_answer
 from rkparity.toolkit.dataset import prepare_dataset
 from rkparity.toolkit.process import WorkerProcess
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _START_TIMEOUT_S = 120.0
+_MORE_TIME = "give more time: raise budget_s in [check]"
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,18 @@ class Worker:
     """One worker process; a context manager. Safe to use from several threads, jobs queue.
 
     `python` is the toolkit's interpreter (see `find_toolkit_python`). `scratch` is its working directory: a temporary
-    one, removed at the end, when none is given. `timeout_s` is for one job. Every method raises ToolkitError with the
-    toolkit's own last line when it refuses, dies or hangs; after the last two all further calls raise. The toolkit's
-    whole output is in `log`, which outlives the worker when a job failed.
+    one, removed at the end, when none is given. `timeout_s` is for one job; no job outlives `deadline` (of
+    `time.monotonic`): one that runs then is ended with the process, a later one is not begun, both raise
+    ToolkitTimeoutError. Every method raises ToolkitError with the toolkit's own last line when it refuses, dies or
+    hangs; after the last two all further calls raise. The toolkit's whole output is in `log`, which outlives the worker
+    when a job failed.
     """
 
-    def __init__(self, python: Path, *, scratch: Path | None = None, timeout_s: float = 1800.0) -> None:
+    def __init__(
+        self, python: Path, *, scratch: Path | None = None, timeout_s: float = 1800.0, deadline: float | None = None
+    ) -> None:
         self._timeout_s = timeout_s
+        self._deadline = deadline
         self._own_scratch = scratch is None
         self.scratch = Path(tempfile.mkdtemp(prefix="rkparity-toolkit-")) if scratch is None else scratch.resolve()
         self.scratch.mkdir(parents=True, exist_ok=True)
@@ -86,11 +93,13 @@ class Worker:
         self._count = 0
         try:
             self._process = WorkerProcess(python, cwd=self.scratch, log=self.log)
-            hello = self._process.ask("hello", timeout_s=_START_TIMEOUT_S)
+            hello = self._process.ask("hello", timeout_s=self._allowed(_START_TIMEOUT_S))
         except ToolkitError as error:
             if hasattr(self, "_process"):
                 self._process.close()
             self._remove_scratch()
+            if isinstance(error, ToolkitTimeoutError):
+                raise
             raise ToolkitError(
                 f"{python}: cannot run rknn-toolkit2: {error.message}",
                 hint=f"make its environment with `rkparity setup-toolkit`; {error.hint}",
@@ -286,9 +295,39 @@ class Worker:
         """A path in scratch that no other job uses; it does not exist yet."""
         return self._folder(what)
 
-    def _ask(self, job: str, **arguments: Any) -> Any:
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process died, was ended or closed: every further call raises."""
+        return self._process.is_gone
+
+    @contextlib.contextmanager
+    def ending_at(self, deadline: float) -> Iterator[None]:
+        """A block whose jobs do not outlive `deadline` (of `time.monotonic`)."""
+        before, self._deadline = self._deadline, deadline
         try:
-            return self._process.ask(job, timeout_s=self._timeout_s, **arguments)
+            yield
+        finally:
+            self._deadline = before
+
+    def _allowed(self, timeout_s: float) -> float:
+        """What a job may take of `timeout_s` before the deadline; ToolkitTimeoutError when that has passed."""
+        if self._deadline is None:
+            return timeout_s
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise ToolkitTimeoutError("not begun: the time budget was over", hint=_MORE_TIME)
+        return min(timeout_s, left)
+
+    def _ask(self, job: str, **arguments: Any) -> Any:
+        allowed = self._allowed(self._timeout_s)
+        try:
+            return self._process.ask(job, timeout_s=allowed, **arguments)
+        except ToolkitTimeoutError:
+            if self._deadline is None or allowed == self._timeout_s:
+                self._failed = True
+                raise
+            # Ended as planned: nothing failed, so there is no log to keep.
+            raise ToolkitTimeoutError("ended: the time budget was over", hint=_MORE_TIME) from None
         except ToolkitError:
             self._failed = True
             raise

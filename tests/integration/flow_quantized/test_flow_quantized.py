@@ -126,7 +126,7 @@ def test_without_time_nothing_is_tried_and_that_is_said(python: Path, cases: Pat
     assert len(tried.rows) > 5
     assert "budget_s" in result.next_action
     assert "quantized.qat" not in {item.id for item in result.findings}
-    assert all("not tried: takes about" in str(row[-1]) for row in tried.rows[1:])
+    assert all("not tried: not enough time, takes about" in str(row[-1]) for row in tried.rows[1:])
     left_out = [
         row[1] for table in result.figures if table.title == "time" for row in table.rows if row[0] == "left out"
     ]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-_LEAST_S = 1.0
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -26,9 +24,9 @@ class Budget:
         return max(self.seconds - self.spent, 0.0)
 
     @property
-    def timeout_s(self) -> float:
-        """What a job may take: the rest, but never nothing."""
-        return max(self.left, _LEAST_S)
+    def deadline(self) -> float:
+        """When it ends, on the clock of `time.monotonic`."""
+        return self.start + self.seconds
 
     def part(self, share: float) -> Budget:
         """A budget of a share of what is left, starting now."""

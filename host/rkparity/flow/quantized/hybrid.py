@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from rkparity.errors import ToolkitError
+from rkparity.errors import ToolkitError, ToolkitTimeoutError
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.measure import References, measure
 from rkparity.flow.quantized.samples import Sample
@@ -27,6 +27,9 @@ from rkparity.toolkit.worker_client import Worker
 
 CHUNK = 16
 MOST_TARGETS = 12
+SEARCH_SHARE = 0.6
+"""Of the time, at least the rest is for builds."""
+BUILD_FACTOR = 1.3
 TRIES = 4
 """How often the choice is made again with half the allowed error when the build falls short of the prediction."""
 
@@ -44,7 +47,10 @@ class HybridBuild:
 
 @dataclass(frozen=True)
 class Hybrid:
-    """Our best build, the toolkit's proposal (None with the reason when it did not come), every build made of ours."""
+    """Our best build, the toolkit's proposal (None with the reason when it did not come), every build made of ours.
+
+    `note` says what ended the search when it was time.
+    """
 
     selection: Selection
     ours: HybridBuild | None
@@ -52,6 +58,7 @@ class Hybrid:
     proposal: HybridBuild | None
     proposal_note: str
     files: HybridFiles | None
+    note: str = ""
 
     @property
     def is_most_of_it(self) -> bool:
@@ -96,19 +103,34 @@ def search_hybrid(
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
         proposal = pool.submit(_proposal, python, spec, samples, references, budget, folder / "proposal", say)
+        clock = Budget(0.0)
         files = hybrid_step1(worker, spec, folder)
+        # A build by step 2 takes about as long as step 1, beside the proposal's somewhat longer.
+        build_s = clock.spent * BUILD_FACTOR
         graph = Graph(mixed.operators)
-        selection = select(mixed, contributions, cosine=cosine, budget=budget.part(0.7), say=say)
+        kept_back = max(budget.left * (1 - SEARCH_SHARE), min(2 * build_s, budget.left * SEARCH_SHARE))
+        selection = select(mixed, contributions, cosine=cosine, budget=Budget(budget.left - kept_back), say=say)
         tried: list[HybridBuild] = []
+        note = selection.stopped
         target, point = cosine, selection.chosen
         for _ in range(MOST_TARGETS):
             if not point.floats or len(tried) >= TRIES:
                 break
             layers = tuple(name for name in graph.names(point.floats) if name in files.tensors)
             if layers and all(layers != build.layers for build in tried):
-                tried.append(_build(worker, spec, files, layers, samples, references, folder / f"try{len(tried)}"))
+                if budget.left < build_s:
+                    note = (
+                        f"no further build: it takes about {build_s:.0f} s, {budget.left:.0f} s of the budget are left"
+                    )
+                    break
+                try:
+                    tried.append(_build(worker, spec, files, layers, samples, references, folder / f"try{len(tried)}"))
+                except ToolkitTimeoutError:
+                    note = f"the build with {len(layers)} tensors in float16 was ended: the time budget was over"
+                    break
+                build_s = tried[-1].seconds * BUILD_FACTOR
                 say(f"{len(layers)} tensors in float16, built: output cosine {tried[-1].error.cosine:.5f}")
-                if tried[-1].error.cosine >= cosine or budget.left <= 0:
+                if tried[-1].error.cosine >= cosine:
                     break
             # Mixing rounds a few values the other way than the build does; aim higher by half.
             target = 1 - (1 - target) / 2
@@ -117,8 +139,8 @@ def search_hybrid(
                 break
             point = stricter
         ours = _installed(_best(tried, cosine), files, folder)
-        theirs, note = _answer(proposal)
-    return Hybrid(selection, ours, tuple(tried), theirs, note, files)
+        theirs, proposal_note = _answer(proposal)
+    return Hybrid(selection, ours, tuple(tried), theirs, proposal_note, files, note)
 
 
 def _best(tried: Sequence[HybridBuild], cosine: float) -> HybridBuild | None:
@@ -169,7 +191,7 @@ def _proposal(
 ) -> HybridBuild:
     clock = Budget(0.0)
     try:
-        with Worker(python, timeout_s=budget.timeout_s) as worker:
+        with Worker(python, deadline=budget.deadline) as worker:
             files = hybrid_step1(worker, spec, folder, proposal=True)
             built = hybrid_step2(worker, spec, files, files.cfg)
             error = measure(worker, built, samples, references)
@@ -182,5 +204,7 @@ def _proposal(
 def _answer(proposal: Future[HybridBuild]) -> tuple[HybridBuild | None, str]:
     try:
         return proposal.result(), ""
+    except ToolkitTimeoutError:
+        return None, "not finished: not enough time"
     except ToolkitError as error:
         return None, error.message

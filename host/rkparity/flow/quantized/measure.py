@@ -19,14 +19,22 @@ References = Sequence[Sequence["NDArray[Any]"]]
 
 def measure(worker: Worker, built: BuiltModel, samples: Sequence[Sample], references: References) -> OutputError:
     """Runs every sample: squared relative error averaged over outputs and samples, smallest cosine of all."""
-    squared: list[float] = []
-    cosines: list[float] = []
-    for sample, reference in zip(samples, references):
-        for found, expected in zip(worker.outputs(built.model_id, sample.values), reference):
-            error = output_error(found, expected)
-            squared.append(error.squared)
-            cosines.append(error.cosine)
-    return OutputError(math.fsum(squared) / len(squared), min(cosines))
+    return together(measure_each(worker, built, samples, references))
+
+
+def measure_each(
+    worker: Worker, built: BuiltModel, samples: Sequence[Sample], references: References
+) -> list[OutputError]:
+    """The same for each sample by itself."""
+    return [
+        together([output_error(*pair) for pair in zip(worker.outputs(built.model_id, sample.values), reference)])
+        for sample, reference in zip(samples, references)
+    ]
+
+
+def together(errors: Sequence[OutputError]) -> OutputError:
+    """Several errors as one: the mean of the squares, the smallest cosine."""
+    return OutputError(math.fsum(item.squared for item in errors) / len(errors), min(item.cosine for item in errors))
 
 
 def output_error(found: NDArray[Any], expected: NDArray[Any]) -> OutputError:

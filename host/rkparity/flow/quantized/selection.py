@@ -18,6 +18,8 @@ MACS_PER_ELEMENT = 128
 """Moving one more byte per value weighs as much as this many multiplications (rk3588: 3 TMAC/s, about 20 GB/s)."""
 SHORTLIST = 8
 MAX_STEPS = 40
+AT_ONCE = 4
+"""Sets evaluated between two looks at the clock."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def select(
         if budget.left <= 0:
             stopped = "the time budget ended"
             break
-        step, measured = _best_step(mixed, graph, bundles, current, cosine)
+        step, measured = _best_step(mixed, graph, bundles, current, cosine, budget)
         curve.extend(measured)
         if step is None:
             stopped = "no further operator removes error"
@@ -160,8 +162,9 @@ def _best_step(
     bundles: Sequence[tuple[frozenset[int], float]],
     current: Point,
     cosine: float,
+    budget: Budget,
 ) -> tuple[Point | None, list[Point]]:
-    """The best of the most promising bundles by error removed per cost, and all that was measured."""
+    """The best of the most promising bundles by error removed per cost, and all that there was time to measure."""
     have = frozenset(current.floats)
     open_ = [(have | bundle, gain) for bundle, gain in bundles if not bundle <= have]
     if not open_:
@@ -173,10 +176,15 @@ def _best_step(
     listed = sorted(open_, key=promise, reverse=True)[:SHORTLIST]
     listed += sorted(open_, key=lambda item: item[1], reverse=True)[: SHORTLIST // 2]
     sets = list(dict.fromkeys([*(item[0] for item in listed), *_larger(open_, promise)]))
-    measured = [
-        Point(tuple(sorted(floats)), error, graph.cost(floats))
-        for floats, error in zip(sets, mixed.evaluate([sorted(item) for item in sets]))
-    ]
+    measured: list[Point] = []
+    for start in range(0, len(sets), AT_ONCE):
+        if start and budget.left <= 0:
+            break
+        part = sets[start : start + AT_ONCE]
+        measured += [
+            Point(tuple(sorted(floats)), error, graph.cost(floats))
+            for floats, error in zip(part, mixed.evaluate([sorted(item) for item in part]))
+        ]
     better = [point for point in measured if point.error.squared < current.error.squared * 0.999]
     if not better:
         return None, measured

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rkparity.diagnose.findings import Finding, Severity
-from rkparity.errors import UsageError
+from rkparity.errors import ToolkitTimeoutError, UsageError
 from rkparity.flow.fp16.truth import find_truth
 from rkparity.flow.quantized import causes, layer_causes, tables
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.hybrid import Hybrid, contributions_of, search_hybrid
-from rkparity.flow.quantized.measure import References, measure, output_error
+from rkparity.flow.quantized.measure import References, measure_each, output_error, together
 from rkparity.flow.quantized.samples import (
     Sample,
     calibration_lines,
@@ -25,19 +26,19 @@ from rkparity.flow.quantized.samples import (
     real_samples,
     unscaled_inputs,
 )
-from rkparity.flow.quantized.trials import Candidate, Trial, Trials, candidates, combination, helping
+from rkparity.flow.quantized.trials import Trial, Trials, candidates, combination, helping
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
 from rkparity.flow.simulation import prepared_inputs
 from rkparity.flow.store import disk_nbytes, key_of
 from rkparity.runs import open_npy
-from rkparity.toolkit.hybrid import MixedModel, OutputError, TensorCoverage, source_operators
+from rkparity.toolkit.hybrid import Contribution, MixedModel, OutputError, TensorCoverage, source_operators
 from rkparity.toolkit.spec import BuildSpec, Framework
 
 if TYPE_CHECKING:
     from rkparity.flow.context import Context
     from rkparity.toolkit.built_model import BuiltModel
 
-TRIALS_SHARE = 0.45
+FAST_SHARE, SLOW_SHARE = 0.4, 0.4
 MIXED_MEMORY_NBYTES = 512 << 20
 MOST_SAMPLES = 4
 MORE_TIME = "give the search more time: raise budget_s in [check] and run `rkparity check --resume`"
@@ -82,6 +83,7 @@ class _Examination:
         self.kept: Path | None = None
 
     def result(self) -> StageResult:
+        """Measures; when that is short of the limit, searches until it is met or the budget ends."""
         context, worker = self.context, self.context.worker
         context.say("quantized: building")
         clock = Budget(0.0)
@@ -90,13 +92,21 @@ class _Examination:
         folder = worker.new_folder("quantized")
         if self.quantizers:
             return self._trained(built)
-        samples = real_samples(context.project, built, worker, folder)
-        with MixedModel(worker, built, samples[0].feeds) as mixed:
-            references = mixed.golden([sample.feeds for sample in samples])
+        samples: Sequence[Sample] = real_samples(context.project, built, worker, folder)
+        mixed = MixedModel(worker, built, samples[0].feeds)
+        try:
+            references: References = mixed.golden([sample.feeds for sample in samples])
             clock = Budget(0.0)
-            base = measure(worker, built, samples, references)
+            each = measure_each(worker, built, samples, references)
+            base = together(each)
             expected_s = build_s + clock.spent
             context.say(f"quantized: output cosine {base.cosine:.5f}, asked for {self.limit}")
+            order = sorted(range(len(each)), key=lambda index: each[index].cosine)
+            if base.cosine < self.limit and order[0] != 0:
+                # The sample that fares worst is the one to look at.
+                samples, references = [samples[i] for i in order], [references[i] for i in order]
+                mixed.close()
+                mixed = MixedModel(worker, built, samples[0].feeds)
             self.figures.append(tables.columns_table(mixed.operators))
             pattern = layer_causes.read_pattern(mixed.operators)
             calibration, coverage = self._coverage(built, mixed, samples, folder)
@@ -110,9 +120,11 @@ class _Examination:
             unscaled = unscaled_inputs(built, calibration, samples)
             if base.cosine >= self.limit:
                 self.findings += causes.dataset_findings(coverage, inputs, lines, (), base, unscaled_inputs=unscaled)
-                return self._passed(base, pattern)
+                return self._passed(base)
             self.findings += causes.wrong_finding(base)
-            trials = self._try_settings(samples, references, base, expected_s, folder, pictures)
+            trials, contributions = self._examined(
+                built, mixed, samples, references, base, expected_s, folder, pictures, calibration
+            )
             self.figures.insert(0, tables.trials_table(trials, base))
             known = {item.id for item in self.findings}
             self.findings += [item for item in causes.setting_findings(trials, base) if item.id not in known]
@@ -120,9 +132,6 @@ class _Examination:
             self.findings += causes.dataset_findings(
                 coverage, inputs, lines, trials, base, unscaled_inputs=unscaled, channels_explain=swapped
             )
-            self._add_samples(mixed, samples, calibration)
-            contributions, note = contributions_of(mixed, self.budget.part(0.3), context.say)
-            self.notes += [note] if note else []
             self.figures.append(tables.contributions_table(mixed.operators, contributions))
             self.findings += layer_causes.layer_findings(mixed.operators, contributions, built.outputs)
             best = next((item for item in helping(trials, base) if not item.candidate.diagnostic), None)
@@ -134,6 +143,10 @@ class _Examination:
                 return self._failed(base, pattern, best, None, alone)
             share = self.budget if best is None else self.budget.part(0.5)
             plain = self._hybrid("hybrid", self.spec, mixed, contributions, samples, references, share)
+        finally:
+            mixed.close()
+            if worker.is_gone:
+                context.restart_worker()
         hybrids: list[tuple[Trial | None, Hybrid | None]] = [(None, plain)]
         if best is not None:
             hybrids.append((best, self._hybrid_on_best(best, samples, references, calibration)))
@@ -142,6 +155,58 @@ class _Examination:
             if other is not None and other is not hybrid and other.files is not None:
                 shutil.rmtree(other.files.folder, ignore_errors=True)
         return self._failed(base, pattern, best, hybrid)
+
+    def _examined(
+        self,
+        built: BuiltModel,
+        mixed: MixedModel,
+        samples: Sequence[Sample],
+        references: References,
+        base: OutputError,
+        expected_s: float,
+        folder: Path,
+        pictures: bool,
+        calibration: Sequence[Sample],
+    ) -> tuple[list[Trial], list[Contribution]]:
+        """The settings tried, and what each layer alone does to the output; slow algorithms run beside the latter."""
+        alone = folder / "test-input.txt"
+        alone.write_text("\n".join(" ".join(map(str, sample.feeds)) for sample in samples) + "\n", encoding="utf-8")
+        wanted = candidates(self.spec, one_picture=alone, pictures=pictures)
+
+        def runner(share: float) -> Trials:
+            return Trials(
+                self.context.toolkit_python,
+                samples,
+                references,
+                self.budget.part(share),
+                expected_s=expected_s,
+                say=self.context.say,
+            )
+
+        # Level 0 has every optimisation off: when it does not help, those between cannot.
+        between = [item for item in wanted if item.kind == "level" and item.spec.optimization_level != 0]
+        trials = runner(FAST_SHARE).run([item for item in wanted if item not in between and not item.is_slow])
+        level = [item for item in trials if item.candidate.kind == "level"]
+        if not level or level[0].error is None or level[0].helps(base):
+            trials += runner(FAST_SHARE).run([item for item in between if not item.is_slow])
+        else:
+            trials += [Trial(item, None, 0.0, "not tried: optimization_level=0 does not help") for item in between]
+        slow = [item for item in wanted if item.is_slow and item not in between]
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            waiting = pool.submit(runner(SLOW_SHARE).run, slow)
+            contributions: list[Contribution] = []
+            note = "layers were not examined alone: the time budget ended"
+            if self.budget.left > 0:
+                try:
+                    with self.context.worker.ending_at(self.budget.deadline):
+                        self._add_samples(mixed, samples, calibration)
+                        contributions, note = contributions_of(mixed, self.budget.part(SLOW_SHARE), self.context.say)
+                except ToolkitTimeoutError:
+                    note = "the examination of layers was ended: the time budget was over"
+            self.notes += [note] if note else []
+            trials += waiting.result()
+        together_ = combination(trials, base, self.spec)
+        return trials + (runner(FAST_SHARE).run([together_]) if together_ is not None else []), contributions
 
     def _better(self, hybrids: Sequence[tuple[Trial | None, Hybrid | None]]) -> tuple[Trial | None, Hybrid | None]:
         """The hybrid that meets the limit with the fewest float tensors, or the most accurate one."""
@@ -160,14 +225,24 @@ class _Examination:
     ) -> Hybrid | None:
         """Hybrid quantisation on top of the best settings found."""
         worker = self.context.worker
-        better = worker.build(best.candidate.spec)
-        with MixedModel(worker, better, samples[0].feeds) as mixed:
-            self._add_samples(mixed, samples, calibration)
-            contributions, note = contributions_of(mixed, self.budget.part(0.3), self.context.say)
-            self.notes += [note] if note else []
-            return self._hybrid(
-                "hybrid-settings", best.candidate.spec, mixed, contributions, samples, references, self.budget
-            )
+        if self.budget.left < 2 * best.seconds:
+            self.notes.append("hybrid quantisation with the best settings was not tried: not enough time")
+            return None
+        try:
+            with worker.ending_at(self.budget.deadline):
+                better = worker.build(best.candidate.spec)
+                with MixedModel(worker, better, samples[0].feeds) as mixed:
+                    self._add_samples(mixed, samples, calibration)
+                    contributions, note = contributions_of(mixed, self.budget.part(0.3), self.context.say)
+                    self.notes += [note] if note else []
+                    spec = best.candidate.spec
+                    return self._hybrid("hybrid-settings", spec, mixed, contributions, samples, references, self.budget)
+        except ToolkitTimeoutError:
+            self.notes.append("hybrid quantisation with the best settings was ended: the time budget was over")
+            return None
+        finally:
+            if worker.is_gone:
+                self.context.restart_worker()
 
     def _coverage(
         self, built: BuiltModel, mixed: MixedModel, samples: Sequence[Sample], folder: Path
@@ -182,37 +257,6 @@ class _Examination:
         coverage = mixed.coverage([item.feeds for item in calibration], [item.feeds for item in samples])
         self.figures.append(tables.coverage_table(coverage))
         return calibration, coverage
-
-    def _try_settings(
-        self,
-        samples: Sequence[Sample],
-        references: References,
-        base: OutputError,
-        expected_s: float,
-        folder: Path,
-        pictures: bool,
-    ) -> list[Trial]:
-        alone = folder / "test-input.txt"
-        alone.write_text("\n".join(" ".join(map(str, sample.feeds)) for sample in samples) + "\n", encoding="utf-8")
-        runner = Trials(
-            self.context.toolkit_python,
-            samples,
-            references,
-            self.budget.part(TRIALS_SHARE),
-            expected_s=expected_s,
-            say=self.context.say,
-        )
-        wanted: list[Candidate] = candidates(self.spec, one_picture=alone, pictures=pictures)
-        # Level 0 has every optimisation off: when it does not help, those between cannot.
-        between = [item for item in wanted if item.kind == "level" and item.spec.optimization_level != 0]
-        trials = runner.run([item for item in wanted if item not in between])
-        level = [item for item in trials if item.candidate.kind == "level"]
-        if not level or level[0].error is None or level[0].helps(base):
-            trials += runner.run(between)
-        else:
-            trials += [Trial(item, None, 0.0, "not tried: optimization_level=0 does not help") for item in between]
-        together = combination(trials, base, self.spec)
-        return trials + (runner.run([together]) if together is not None else [])
 
     def _add_samples(self, mixed: MixedModel, samples: Sequence[Sample], calibration: Sequence[Sample]) -> None:
         room = min(MOST_SAMPLES, max(MIXED_MEMORY_NBYTES // max(mixed.sample_nbytes, 1), 1)) - 1
@@ -237,19 +281,27 @@ class _Examination:
             self.notes.append("hybrid quantisation was not tried: the time budget ended (check.budget_s)")
             return None
         folder = self._folder(name)
-        hybrid = search_hybrid(
-            self.context.worker,
-            self.context.toolkit_python,
-            spec,
-            mixed,
-            contributions,
-            samples,
-            references,
-            cosine=self.limit,
-            budget=budget,
-            folder=folder,
-            say=self.context.say,
-        )
+        try:
+            with self.context.worker.ending_at(self.budget.deadline):
+                hybrid = search_hybrid(
+                    self.context.worker,
+                    self.context.toolkit_python,
+                    spec,
+                    mixed,
+                    contributions,
+                    samples,
+                    references,
+                    cosine=self.limit,
+                    budget=budget,
+                    folder=folder,
+                    say=self.context.say,
+                )
+        except ToolkitTimeoutError:
+            self.notes.append("hybrid quantisation was ended: the time budget was over (check.budget_s)")
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+        if hybrid.note:
+            self.notes.append(f"hybrid quantisation: {hybrid.note}")
         settings_text = "the project's settings" if name == "hybrid" else "the best settings"
         self.figures.append(tables.hybrid_table(hybrid, settings_text))
         self.figures.append(tables.curve_table(hybrid.selection, mixed.operators, settings_text))
@@ -278,7 +330,7 @@ class _Examination:
             "set do_quantization = false in [build]" if asked else "go on to the board",
         )
 
-    def _passed(self, base: OutputError, pattern: layer_causes.Pattern) -> StageResult:
+    def _passed(self, base: OutputError) -> StageResult:
         doubts = [item for item in self.findings if item.severity is Severity.ERROR]
         verdict = StageVerdict.WARN if doubts else StageVerdict.PASS
         return self._finish(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rkparity.errors import ToolkitError
+from rkparity.errors import ToolkitError, ToolkitTimeoutError
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.measure import References, measure
 from rkparity.flow.quantized.samples import Sample
@@ -111,7 +112,10 @@ def combination(trials: Sequence[Trial], base: OutputError, spec: BuildSpec) -> 
 
 
 class Trials:
-    """Runs candidates on as many workers as `workers`; each thread keeps one toolkit process."""
+    """Runs candidates on as many workers as `workers`; each thread keeps one toolkit process.
+
+    One that cannot be done in what is left of `budget` is not begun; one that is not done when it ends is ended.
+    """
 
     def __init__(
         self,
@@ -153,17 +157,24 @@ class Trials:
         if candidate.is_slow:
             expected = self._slow_s if self._slow_s is not None else expected * SLOW_FACTOR
         if self._budget.left < expected:
-            note = f"not tried: takes about {expected:.0f} s, {self._budget.left:.0f} s of the budget are left"
+            left = self._budget.left
+            note = f"not tried: not enough time, takes about {expected:.0f} s, {left:.0f} s of the budget are left"
             return Trial(candidate, None, 0.0, note)
-        clock = Budget(self._budget.timeout_s)
+        clock = Budget(self._budget.left)
         try:
             worker = self._worker()
             built = worker.build(candidate.spec)
             error = measure(worker, built, self._samples, self._references)
-            worker.release(built.model_id)
+        except ToolkitTimeoutError:
+            self._drop()
+            note = f"not finished: not enough time, ended after {clock.spent:.0f} s"
+            self._say(f"{candidate.change}: {note}")
+            return Trial(candidate, None, clock.spent, note)
         except ToolkitError as error_:
             self._drop()
             return Trial(candidate, None, clock.spent, error_.message)
+        with contextlib.suppress(ToolkitTimeoutError):
+            worker.release(built.model_id)
         if candidate.is_slow:
             self._slow_s = max(self._slow_s or 0.0, clock.spent)
         self._say(f"{candidate.change}: output cosine {error.cosine:.5f} ({clock.spent:.1f} s)")
@@ -172,7 +183,7 @@ class Trials:
     def _worker(self) -> Worker:
         worker: Worker | None = getattr(self._local, "worker", None)
         if worker is None:
-            worker = Worker(self._python, timeout_s=self._budget.timeout_s)
+            worker = Worker(self._python, deadline=self._budget.deadline)
             self._local.worker = worker
             self._open.append(worker)
         return worker
