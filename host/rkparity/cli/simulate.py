@@ -95,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"warning: {warning}")
     blank = sum(1 for tensor in result.simulator.manifest.tensors if tensor.not_comparable)
     for reader in (result.golden, result.simulator):
+        if reader is None:
+            continue
         print(f"{reader.path}: {len(reader.manifest.tensors)} tensors, {reader.manifest.precision.value}")
     if blank:
         print(f"  {blank} of them not comparable in the simulator (the manifest says why)")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rkparity.flow.simulation import prepared_inputs, simulated
+from rkparity.flow.simulation import prepared_inputs, simulated, trained_quantizers
 from rkparity.flow.store import file_digest, key_of
 from rkparity.model import Model, read_model
 from rkparity.toolkit.build_record import read_build_record, record_path, write_build_record
@@ -33,10 +33,10 @@ class Deployed:
 
     @property
     def sample_files(self) -> tuple[Path, ...]:
-        """The sample as given, before mean and std, as .npy files of the golden run."""
+        """The sample as given, before mean and std, as .npy files of the simulator's run."""
         return tuple(
-            self.simulation.golden.file(item.file)
-            for item in self.simulation.golden.manifest.inputs
+            self.simulation.simulator.file(item.file)
+            for item in self.simulation.simulator.manifest.inputs
             if item.file is not None
         )
 
@@ -73,7 +73,8 @@ def deploy_model(context: Context) -> Deployed:
 def _build(context: Context) -> tuple[Path, BuiltModel]:
     """Exports the project's build into the output folder; an export of the same settings is kept."""
     project = context.project
-    spec = project.build_spec(do_quantization=project.build.do_quantization)
+    wanted = project.build.do_quantization and not trained_quantizers(context)
+    spec = project.build_spec(do_quantization=wanted)
     key = key_of(
         files=[Path(path) for path in (spec.model, spec.weights, spec.dataset) if path is not None],
         spec=spec.to_json(),

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from rkparity.errors import DataError, UsageError
 from rkparity.flow.store import key_of
 from rkparity.runs import Role, RunReader
+from rkparity.toolkit.hybrid import source_operators
 from rkparity.toolkit.inputs import PreparedInput, prepare_inputs
-from rkparity.toolkit.simulate import GOLDEN_NAME, SIMULATOR_NAME, Simulation, simulate
+from rkparity.toolkit.simulate import GOLDEN_NAME, QAT_NOTE, SIMULATOR_NAME, Simulation, simulate
+from rkparity.toolkit.spec import Framework
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,9 +78,20 @@ def simulated(
         toolkit=built.toolkit_version,
     )
     folder = context.store.work(name, key)
-    if not ((folder / GOLDEN_NAME).is_dir() and (folder / SIMULATOR_NAME).is_dir()):
-        return simulate(context.worker, built, inputs, folder, force=True)
-    return Simulation(RunReader.open(folder / GOLDEN_NAME), RunReader.open(folder / SIMULATOR_NAME))
+    if (folder / SIMULATOR_NAME).is_dir():
+        simulator = RunReader.open(folder / SIMULATOR_NAME)
+        if (folder / GOLDEN_NAME).is_dir():
+            return Simulation(RunReader.open(folder / GOLDEN_NAME), simulator)
+        if QAT_NOTE in simulator.manifest.warnings:
+            return Simulation(None, simulator)
+    return simulate(context.worker, built, inputs, folder, force=True)
+
+
+def trained_quantizers(context: Context) -> int:
+    """How many QuantizeLinear operators an ONNX model brings: with some it was trained with quantisation (QAT)."""
+    if context.project.model.framework != Framework.ONNX.value:
+        return 0
+    return source_operators(context.worker, context.project.model.file).get("QuantizeLinear", 0)
 
 
 def _model_key(spec: BuildSpec) -> str:

@@ -59,7 +59,9 @@ class BuiltModel:
     @property
     def precision(self) -> Precision:
         """The arithmetic the simulator uses for this build."""
-        return Precision.QUANTIZED if self.spec.do_quantization else Precision.FP16
+        # A model trained with quantisation brings its scales: it is built with do_quantization=False.
+        quantized = self.spec.do_quantization or bool(self.quantization)
+        return Precision.QUANTIZED if quantized else Precision.FP16
 
 
 def built_model_from_answer(

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rkparity import __version__
 from rkparity.errors import ToolkitError
@@ -21,21 +21,27 @@ from rkparity.runs import (
     RunWriter,
     TensorRecord,
 )
-from rkparity.toolkit.built_model import BuiltModel
+from rkparity.toolkit.built_model import BuiltModel, GraphInput
 from rkparity.toolkit.inputs import PreparedInput
 from rkparity.toolkit.snapshot import FUSED_REASON, TABLE_NAME, open_snapshot
 from rkparity.toolkit.snapshot_table import PrintedRow, read_table
 from rkparity.toolkit.worker_client import SimulatedTensor, Worker
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 GOLDEN_NAME = "golden"
 SIMULATOR_NAME = "simulator"
+QAT_REFUSAL = "The QAT model need set 'target'"
+"""What accuracy_analysis says of a model that brings its own scales when there is no board (2.5.0)."""
+QAT_NOTE = "the model is trained with quantisation (QAT): the toolkit has no float32 (golden) run of it"
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """The two runs of one simulation."""
+    """The two runs of one simulation; a model trained with quantisation (QAT) has no golden one."""
 
-    golden: RunReader
+    golden: RunReader | None
     simulator: RunReader
 
 
@@ -55,8 +61,9 @@ def simulate(
     fast: every tensor is written once, by the worker, straight into the runs; otherwise the toolkit writes its own
     snapshot (text copies and all), which is then imported. None takes the fast way where the toolkit's version has it.
     Both give the same bytes; only the fast way keeps tensors apart whose names differ in `/ : . ;` alone. `model` is
-    recorded in the manifests, `notes` among their warnings. Raises ToolkitError as the worker does, UsageError when a
-    run exists and not `force`.
+    recorded in the manifests, `notes` among their warnings. Of a QAT model there is no float run: only `out/simulator`
+    is written, from the layers of an inference. Raises ToolkitError as the worker does, UsageError when a run exists
+    and not `force`.
     """
     use_fast = worker.has_fast_snapshot if fast is None else fast
     if use_fast and not worker.has_fast_snapshot:
@@ -103,9 +110,53 @@ def simulate(
                     warnings,
                     {"toolkit.log": log, TABLE_NAME: (folder / TABLE_NAME).read_text(encoding="utf-8")},
                 )
+    except ToolkitError as error:
+        if QAT_REFUSAL not in error.message:
+            raise
+        return Simulation(None, _simulated_only(worker, built, inputs, out, model, force, notes, log_start))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Simulation(RunReader.open(out / GOLDEN_NAME), RunReader.open(out / SIMULATOR_NAME))
+
+
+def _simulated_only(
+    worker: Worker,
+    built: BuiltModel,
+    inputs: Sequence[PreparedInput],
+    out: Path,
+    model: ModelRecord | None,
+    force: bool,
+    notes: Sequence[str],
+    log_start: int,
+) -> RunReader:
+    """The simulator's run from the layers of one inference, which has no table and no operator types."""
+    values = worker.layers(built.model_id, [graph_value(given, item) for given, item in zip(built.inputs, inputs)])
+    with RunWriter(out / SIMULATOR_NAME, force=force) as writer:
+        tensors = []
+        for order, (name, array) in enumerate(values.layers.items()):
+            scale, zero_point = _quantization(name, built)
+            role = _role(name, "", built)
+            tensors.append(
+                writer.add_tensor(name, array, order=order, op_type="", role=role, scale=scale, zero_point=zero_point)
+            )
+        log = built.log + worker.log_since(log_start)
+        warnings = [QAT_NOTE, *notes, *(note for item in inputs for note in item.notes)]
+        _finish(writer, Engine.SIMULATOR, tensors, built, inputs, model, "layers", warnings, {"toolkit.log": log})
+    return RunReader.open(out / SIMULATOR_NAME)
+
+
+def graph_value(given: GraphInput, item: PreparedInput) -> NDArray[Any]:
+    """What the graph's input holds for a sample: NCHW for 4-D, (x - mean) / std per channel in double precision."""
+    import numpy as np
+
+    raw = item.raw.transpose(0, 3, 1, 2) if item.layout == "NHWC" else item.raw
+    if not given.dtype.startswith(("float", "int8", "uint8")):
+        return np.ascontiguousarray(raw)
+    values = raw.astype(np.float64)
+    if given.mean and values.ndim >= 2:
+        shape = (1, -1) + (1,) * (values.ndim - 2)
+        values = (values - np.reshape(given.mean, shape)) / np.reshape(given.std, shape)
+    return np.ascontiguousarray(values.astype(np.float32))
 
 
 def _recorded(

@@ -11,12 +11,12 @@ from onnx import TensorProto, helper, numpy_helper
 HERE = Path(__file__).resolve().parent
 
 
-def save(name: str, nodes: list, inputs: list, outputs: list, weights: dict) -> None:
-    """One model, opset 12."""
+def save(name: str, nodes: list, inputs: list, outputs: list, weights: dict, *, opset: int = 12) -> None:
+    """One model."""
     graph = helper.make_graph(
         nodes, name, inputs, outputs, [numpy_helper.from_array(array, key) for key, array in weights.items()]
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], producer_name="rkparity tests")
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="rkparity tests")
     model.ir_version = 8
     onnx.checker.check_model(model)
     onnx.save(model, str(HERE / f"{name}.onnx"))
@@ -76,9 +76,52 @@ def pool(rng: np.random.Generator) -> None:
     )
 
 
+def trained(rng: np.random.Generator) -> None:
+    """A model as quantisation-aware training exports it: scales around every tensor, weights as int8 per channel."""
+    weights = {}
+    nodes = []
+
+    def quantised(source: str, target: str, scale: float) -> None:
+        weights[f"{target}_s"], weights[f"{target}_z"] = np.array(scale, np.float32), np.array(0, np.int8)
+        names = [f"{target}_s", f"{target}_z"]
+        nodes.append(helper.make_node("QuantizeLinear", [source, *names], [f"{target}_q"], name=f"{target}_q"))
+        nodes.append(helper.make_node("DequantizeLinear", [f"{target}_q", *names], [target], name=target))
+
+    def weight(name: str, shape: tuple) -> None:
+        values = rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
+        scale = np.abs(values).reshape(shape[0], -1).max(1) / 127
+        weights[f"{name}_i"] = np.round(values / scale.reshape(-1, 1, 1, 1)).astype(np.int8)
+        weights[f"{name}_s"] = scale.astype(np.float32)
+        weights[f"{name}_z"] = np.zeros(shape[0], np.int8)
+        nodes.append(
+            helper.make_node("DequantizeLinear", [f"{name}_i", f"{name}_s", f"{name}_z"], [name], name=name, axis=0)
+        )
+
+    quantised("image", "image_dq", 2.7 / 127)
+    weight("w0", (8, 3, 3, 3))
+    weight("w1", (4, 8, 3, 3))
+    weights["b0"] = rng.standard_normal(8).astype(np.float32) * np.float32(0.3)
+    weights["b1"] = rng.standard_normal(4).astype(np.float32) * np.float32(0.3)
+    nodes.append(conv("image_dq", "c0", "w0", "b0"))
+    nodes.append(helper.make_node("Relu", ["c0"], ["r0"], name="r0"))
+    quantised("r0", "r0_dq", 4.0 / 127)
+    nodes.append(conv("r0_dq", "c1", "w1", "b1"))
+    quantised("c1", "boxes", 4.0 / 127)
+    value = helper.make_tensor_value_info
+    save(
+        "trained",
+        nodes,
+        [value("image", TensorProto.FLOAT, [1, 3, 12, 16])],
+        [value("boxes", TensorProto.FLOAT, [1, 4, 12, 16])],
+        weights,
+        opset=13,
+    )
+
+
 if __name__ == "__main__":
     generator = np.random.default_rng(20)
     two_heads("pixels", [1, 3, 12, 16], [1, 4, 12, 16], generator)
     two_heads("dynamic", [1, 3, "h", "w"], [1, 4, "h", "w"], generator)
     two_heads("cube", [1, 8, 8, 8], [1, 4, 8, 8], generator)
     pool(generator)
+    trained(generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,13 @@ def toolkit_python() -> Path:
     except RkparityError as error:
         require(False, f"{error.message}; {error.hint}")
         raise
+
+
+def other_toolkits() -> list[Path]:
+    """Those named in RKPARITY_TEST_TOOLKITS (a list as in PATH), as scripts/test does with 2.3.2."""
+    more = os.environ.get("RKPARITY_TEST_TOOLKITS", "")
+    cached = Path.home() / ".cache" / "rkparity" / "toolkit" / "2.3.2" / "bin" / "python"
+    return [Path(name) for name in more.split(os.pathsep) if name] or [path for path in [cached] if path.exists()]
 
 
 def picture(shape: tuple[int, ...] = (1, 12, 16, 3), seed: int = 1) -> NDArray[np.uint8]:

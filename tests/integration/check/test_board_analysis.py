@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from check_projects import MODELS, run_stage, toolkit_python
+from check_projects import MODELS, other_toolkits, run_stage, toolkit_python
 
 from rkparity.flow.connected.lite import _outputs
 from rkparity.flow.connected.stage import suspicious
@@ -25,16 +24,9 @@ pytestmark = pytest.mark.toolkit
 CASE = Path(__file__).resolve().parents[2] / "data" / "toolkit" / "cnn_classifier.zip"
 
 
-def pythons() -> list[Path]:
-    """The toolkit in use, and those named in RKPARITY_TEST_TOOLKITS (a list as in PATH), such as 2.3.2."""
-    more = os.environ.get("RKPARITY_TEST_TOOLKITS", "")
-    cached = Path.home() / ".cache" / "rkparity" / "toolkit" / "2.3.2" / "bin" / "python"
-    return [Path(name) for name in more.split(os.pathsep) if name] or [path for path in [cached] if path.exists()]
-
-
 @pytest.fixture(scope="module", params=["in use", "others"])
 def worker(request: pytest.FixtureRequest) -> object:
-    found = [toolkit_python()] if request.param == "in use" else pythons()
+    found = [toolkit_python()] if request.param == "in use" else other_toolkits()
     if not found:
         pytest.skip("no other toolkit version: set RKPARITY_TEST_TOOLKITS")
     with Worker(found[0]) as running:

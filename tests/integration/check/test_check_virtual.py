@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import tarfile
 import zipfile
@@ -13,12 +14,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from check_projects import toolkit_python
+from check_projects import MEAN, STD, fed, other_toolkits, picture, toolkit_python, write_project
 
 import traced_app
 from rkparity.cli.main import main
 from rkparity.toolkit.bootstrap import find_toolkit_python
 from rkparity.toolkit.snapshot_table import read_table
+from support import require
 
 pytestmark = pytest.mark.toolkit
 CASE = Path(__file__).resolve().parents[2] / "data" / "toolkit" / "cnn_classifier.zip"
@@ -110,6 +112,34 @@ def test_the_toolkits_table_has_four_columns_from_our_dumps(first: tuple[int, di
     assert "no runtime bug" in connected["facts"][1]
 
 
+def adb_listens() -> bool:
+    """Whether an adb server is on its port; the toolkit's own way to a board starts one."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", 5037)) == 0
+
+
+def test_the_four_columns_come_over_ssh_without_adb_on_other_toolkits(
+    folder: Path, built: traced_app.Built, tmp_path: Path
+) -> None:
+    pythons = other_toolkits()
+    require(pythons, "no other toolkit version: set RKPARITY_TEST_TOOLKITS")
+    listened = adb_listens()
+    text = (folder / "rkparity.toml").read_text()
+    for number, python in enumerate(pythons):
+        home = tmp_path / str(number)
+        shutil.copytree(folder / "cnn_classifier", home / "cnn_classifier")
+        (home / "rkparity.toml").write_text(text[: text.index("[board]")])
+        code, report = check(home, built, "--stage", "connected", "--toolkit-python", str(python))
+        assert code == 0
+        assert report["versions"]["toolkit"] != "2.5.0"
+        connected = report["stages"][2]
+        rows = read_table(home / ".rkparity" / connected["artefacts"]["error_analysis"])
+        measured = [row for row in rows if row.runtime_entire is not None]
+        assert (connected["verdict"], len(measured)) == ("pass", 10)
+        assert all((row.runtime_single.cosine or 0) > 0.9999 for row in measured if row.runtime_single is not None)
+    assert adb_listens() == listened
+
+
 def test_the_disk_holds_at_most_three_times_the_tensors_of_one_run(
     first: tuple[int, dict[str, Any]], folder: Path
 ) -> None:
@@ -199,3 +229,30 @@ def test_no_adb_was_started() -> None:
         except OSError:
             continue
         assert line[0].rpartition(b"/")[2] != b"adb"
+
+
+def test_a_qat_model_goes_the_whole_way(built: traced_app.Built, tmp_path: Path) -> None:
+    toolkit_python()
+    project = write_project(
+        tmp_path,
+        model="trained",
+        mean=MEAN,
+        std=STD,
+        original=fed(picture()),
+        build='do_quantization = true\ndataset = "dataset.txt"',
+    )
+    np.save(tmp_path / "calibration.npy", np.ascontiguousarray(picture().transpose(0, 3, 1, 2)))
+    (tmp_path / "dataset.txt").write_text("calibration.npy\n")
+    code, report = check(project.parent, built)
+    assert code == 0
+    assert [stage["verdict"] for stage in report["stages"]] == ["pass", "warn", "pass", "not run"]
+    quantized, connected = report["stages"][1:3]
+    assert quantized["findings"][0]["id"] == "quantized.qat_model"
+    assert quantized["next_action"] == "set do_quantization = false in [build]"
+    rows = read_table(project.parent / ".rkparity" / connected["artefacts"]["error_analysis"])
+    measured = [row.runtime_single for row in rows if row.runtime_single is not None]
+    assert measured and all((cell.cosine or 0) > 0.9999 for cell in measured)
+    project.write_text(project.read_text().replace("do_quantization = true", "do_quantization = false"))
+    code, report = check(project.parent, built)
+    assert [stage["verdict"] for stage in report["stages"]] == ["pass", "pass", "pass", "not run"]
+    assert report["verdict"] == "pass"

@@ -182,3 +182,26 @@ def test_mean_and_std_of_the_training_are_held_against_the_build(tmp_path: Path,
     wrong = run_stage(write_project(tmp_path, mean=(0, 0, 0), std=(255, 255, 255), text=trained), Stage.FP16, python)
     assert ids(wrong) == ["config.mean_std.values"]
     assert "[123.675, 116.28, 103.53]" in wrong.findings[0].fix
+
+
+QAT_FACT = "trained with quantisation (QAT): built with do_quantization=False, it has no FP16 run"
+
+
+def test_a_qat_model_is_held_against_its_original_in_int8(tmp_path: Path, python: Path) -> None:
+    right = write_project(tmp_path / "right", model="trained", mean=MEAN, std=STD, original=fed(picture()))
+    result = run_stage(right, Stage.FP16, python)
+    assert (result.verdict, result.findings) == (StageVerdict.PASS, ())
+    assert QAT_FACT in result.facts[0]
+    (outputs, layers) = result.figures
+    assert outputs.rows[0][0] == "boxes" and outputs.rows[0][1] > 0.999
+    assert {"boxes", "c0", "c1", "r0"} == {str(row[0]) for row in layers.rows}
+
+
+def test_mistakes_are_named_on_a_qat_model_too(tmp_path: Path, python: Path) -> None:
+    wrong = write_project(tmp_path / "wrong", model="trained", original=fed(picture()))
+    result = run_stage(wrong, Stage.FP16, python)
+    assert (result.verdict, ids(result)) == (StageVerdict.FAIL, ["config.mean_std.missing"])
+    assert "mean_values = [123.675, 116.28, 103.53]" in result.next_action
+    assert result.findings[0].evidence[1].numbers["cosine"] > 0.999
+    other = write_project(tmp_path / "bgr", model="trained", mean=MEAN, std=STD, original=fed(picture()[..., ::-1]))
+    assert ids(run_stage(other, Stage.FP16, python)) == ["input.channels"]

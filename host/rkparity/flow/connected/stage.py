@@ -95,7 +95,7 @@ def _is_bad(cell: PrintedCell) -> bool:
 
 
 def _sample_key(deployed: Deployed) -> list[str | None]:
-    return [item.sha256 for item in deployed.simulation.golden.manifest.inputs]
+    return [item.sha256 for item in deployed.simulation.simulator.manifest.inputs]
 
 
 def _thresholds(context: Context) -> Thresholds:

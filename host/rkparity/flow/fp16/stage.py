@@ -22,10 +22,16 @@ from rkparity.flow.fp16.layers import (
     simulator_wrong,
 )
 from rkparity.flow.fp16.structure import Structure, check_structure
+from rkparity.flow.fp16.tables import (
+    Scores,
+    comparison_tables,
+    trained_differs,
+    trained_tables,
+    unproven,
+)
 from rkparity.flow.fp16.truth import Source, Truth, find_truth, framework_input, graph_inputs_of, normalised
-from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
+from rkparity.flow.result import Stage, StageResult, StageVerdict
 from rkparity.flow.simulation import (
-    OutputScore,
     prepared_inputs,
     run_outputs,
     score,
@@ -40,12 +46,12 @@ if TYPE_CHECKING:
 
     from rkparity.flow.context import Context
     from rkparity.original.engine import OnnxGraph
+    from rkparity.runs import RunReader
     from rkparity.toolkit.built_model import BuiltModel
     from rkparity.toolkit.inputs import PreparedInput
     from rkparity.toolkit.simulate import Simulation
     from rkparity.toolkit.spec import BuildSpec
 
-Scores = tuple[OutputScore, ...]
 GOLDEN_COSINE = 0.99995
 """Golden and the original are both float32: a right conversion agrees to 1e-5, a wrong setting is off by far more."""
 SAME_INPUT = 1e-4
@@ -77,7 +83,8 @@ def run(context: Context) -> StageResult:
     simulation = simulated(context, built, inputs, name="fp16")
     fixed = _corrected(context, structure.spec)
     truth = find_truth(fixed, built, inputs)
-    return _Comparison(context, built, inputs, simulation, truth, structure, graph).result()
+    comparison = _Comparison(context, built, inputs, simulation, truth, structure, graph)
+    return comparison.trained_result() if simulation.golden is None else comparison.result()
 
 
 def _corrected(context: Context, spec: BuildSpec) -> Context:
@@ -94,7 +101,7 @@ def _failed_structure(structure: Structure, fact: str) -> StageResult:
 
 
 class _Comparison:
-    """The evidence of one stage and what follows from it."""
+    """The evidence of the stage and what follows from it."""
 
     def __init__(
         self,
@@ -115,8 +122,53 @@ class _Comparison:
         self.graph = graph
         self.limit = context.project.check.fp16_cosine
 
+    @property
+    def golden(self) -> RunReader:
+        """The golden run, which all but QAT models have."""
+        assert self.simulation.golden is not None
+        return self.simulation.golden
+
+    def trained_result(self) -> StageResult:
+        """A QAT model has no float run: its int8 simulator is held against the original, which is int8 as well."""
+        self.limit = self.context.project.check.quantized_cosine
+        simulator = run_outputs(self.simulation.simulator, self.built.outputs)
+        findings = list(self.structure.findings)
+        try:
+            scores = score_outputs(simulator, self.truth.outputs)
+        except UsageError as error:
+            return self._wrong_outputs(error)
+        own = {} if self.truth.run is None else self.truth.run.layers
+        # What QuantizeLinear makes is integers there and dequantised here.
+        values = {name: array for name, array in own.items() if array.dtype.kind == "f"}
+        layers = list(common_layers(self.simulation.simulator, values))
+        good = all(item.passes(self.limit) for item in scores)
+        worst = min(scores, key=lambda item: item.cosine if item.nonfinite == 0 else -2)
+        if not good:
+            first = next((item for item in layers if not item.score.passes(self.limit)), None)
+            findings += self._order_of_outputs(simulator) or self._configuration() or [trained_differs(worst, first)]
+        failed = not good or bool(self.structure.findings)
+        verdict = StageVerdict.FAIL if failed else StageVerdict.PASS
+        if not failed and not self.truth.independent and any(item.mean or item.std for item in self.built.inputs):
+            findings.append(unproven())
+        facts = [
+            "the model is trained with quantisation (QAT): built with do_quantization=False, it has no FP16 run",
+            f"int8 simulator against the original: worst output {worst.name} cos {worst.cosine:.6f}, relative error "
+            f"{worst.relative:.3g}; {self.limit} asked for (quantized_cosine)",
+            f"the original's side rests on {self.truth.source.value}",
+        ]
+        return StageResult(
+            Stage.FP16,
+            verdict,
+            tuple(([findings[0].title] if failed else []) + facts)[:3],
+            self._next(verdict, findings),
+            tuple(findings),
+            trained_tables(scores, layers),
+            {"simulator": self.context.store.relative(self.simulation.simulator.path)},
+            disk_nbytes=disk_nbytes(self.simulation.simulator.path),
+        )
+
     def result(self) -> StageResult:
-        golden = run_outputs(self.simulation.golden, self.built.outputs)
+        golden = run_outputs(self.golden, self.built.outputs)
         simulator = run_outputs(self.simulation.simulator, self.built.outputs)
         findings = list(self.structure.findings)
         try:
@@ -127,7 +179,7 @@ class _Comparison:
         golden_good = all(item.passes(GOLDEN_COSINE) for item in golden_scores)
         good = golden_good and all(item.passes(self.limit) for item in simulator_scores)
         exact = good and all(item.passes(max(self.limit, NOTED_COSINE)) for item in simulator_scores)
-        ranges = out_of_range(self.simulation.golden)
+        ranges = out_of_range(self.golden)
         layers = self._common_layers()
         if not golden_good:
             findings += self._order_of_outputs(golden) or self._configuration() or [self._golden(golden_scores, layers)]
@@ -138,19 +190,19 @@ class _Comparison:
         failed = not good or bool(self.structure.findings)
         verdict = StageVerdict.FAIL if failed else StageVerdict.WARN if findings else StageVerdict.PASS
         if not failed and not self.truth.independent and any(item.mean or item.std for item in self.built.inputs):
-            findings.append(_unproven(self.context))
+            findings.append(unproven())
         return StageResult(
             Stage.FP16,
             verdict,
             self._facts(findings, golden_scores, simulator_scores, layers)[:3],
             self._next(verdict, findings),
             tuple(findings),
-            self._tables(golden_scores, simulator_scores, layers, ranges),
+            comparison_tables(golden_scores, simulator_scores, layers, ranges),
             {
-                "golden": self.context.store.relative(self.simulation.golden.path),
+                "golden": self.context.store.relative(self.golden.path),
                 "simulator": self.context.store.relative(self.simulation.simulator.path),
             },
-            disk_nbytes=disk_nbytes(self.simulation.golden.path, self.simulation.simulator.path),
+            disk_nbytes=disk_nbytes(self.golden.path, self.simulation.simulator.path),
         )
 
     def _facts(
@@ -187,7 +239,7 @@ class _Comparison:
     def _common_layers(self) -> list[LayerScore]:
         if self.truth.run is None or not self.truth.run.layers:
             return []
-        return list(common_layers(self.simulation.golden, self.truth.run.layers))
+        return list(common_layers(self.golden, self.truth.run.layers))
 
     def _order_of_outputs(self, golden: Mapping[str, NDArray[Any]]) -> list[Finding]:
         """Whether the outputs are right but in another order than the reference's."""
@@ -301,16 +353,16 @@ class _Comparison:
             own = run_original(
                 self.context.worker, self.built.spec, current, outputs=self.built.spec.outputs, layers=True
             )
-            golden = run_outputs(self.simulation.golden, self.built.outputs)
+            golden = run_outputs(self.golden, self.built.outputs)
             if all(item.passes(GOLDEN_COSINE) for item in score_outputs(golden, own.outputs)):
                 return input_unexplained(worst)
-            proven, layers = True, list(common_layers(self.simulation.golden, own.layers))
+            proven, layers = True, list(common_layers(self.golden, own.layers))
         first = next((item for item in layers if item.score.relative > GOLDEN_LIMIT), None)
         return golden_wrong(first, worst, self.graph, proven)
 
     def _simulator(self, scores: Scores, *, fails: bool) -> Finding:
         limit = 10 * GOLDEN_LIMIT
-        pairs = simulator_layers(self.simulation.golden, self.simulation.simulator)
+        pairs = simulator_layers(self.golden, self.simulation.simulator)
         first = next((item for item in pairs if item.score.relative > limit or item.score.nonfinite), None)
         return simulator_wrong(first, max(scores, key=lambda item: item.relative), fails=fails)
 
@@ -337,40 +389,3 @@ class _Comparison:
             finding.fix,
             (*self.structure.findings, finding),
         )
-
-    def _tables(
-        self, golden: Scores, simulator: Scores, layers: Sequence[LayerScore], ranges: Sequence[Any]
-    ) -> tuple[Table, ...]:
-        outputs = Table(
-            "outputs against the original",
-            ("output", "golden cos", "golden rel. error", "FP16 cos", "FP16 rel. error", "FP16 not finite"),
-            tuple((a.name, a.cosine, a.relative, b.cosine, b.relative, b.nonfinite) for a, b in zip(golden, simulator)),
-        )
-        worst = sorted(layers, key=lambda item: -item.score.relative)[:10]
-        named = Table(
-            "layers that agree by name, the worst (golden against the original)",
-            ("layer", "operator", "cos", "rel. error"),
-            tuple((item.score.name, item.op_type, item.score.cosine, item.score.relative) for item in worst),
-        )
-        out = Table(
-            "tensors outside FP16's range (golden), in graph order",
-            ("tensor", "operator", "largest", "beyond +-65504", "flushed to zero"),
-            tuple((row.name, row.op_type, row.maximum, row.over, row.flushed) for row in ranges),
-        )
-        return tuple(table for table in (outputs, named, out) if table.rows)
-
-
-def _unproven(context: Context) -> Finding:
-    return Finding(
-        id="config.mean_std.unproven",
-        stage=FindingStage.INPUT,
-        severity=Severity.INFO,
-        confidence=1.0,
-        title="mean, std and channel order were not put to the test",
-        cause="The original was fed what the build's own mean and std make of the sample, so a wrong value would be "
-        "wrong on both sides.",
-        fix="save what your training or inference script feeds the original model, and name it: "
-        '[original] inputs = ["fed.npy"] (or outputs = ["answer.npy"])',
-        fix_code='[original]\ninputs = ["fed.npy"]',
-        reference="RKNN manual 7.1.1",
-    )

@@ -12,7 +12,7 @@ from rkparity.errors import ToolkitError, ToolkitTimeoutError
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.measure import References, measure
 from rkparity.flow.quantized.samples import Sample
-from rkparity.flow.quantized.selection import Graph, Selection, select
+from rkparity.flow.quantized.selection import OUT_OF_TIME, Graph, Selection, select
 from rkparity.toolkit.hybrid import (
     Contribution,
     HybridFiles,
@@ -59,6 +59,8 @@ class Hybrid:
     proposal_note: str
     files: HybridFiles | None
     note: str = ""
+    predicted: tuple[str, ...] = ()
+    """The layers chosen when there was no time to build with them; the configuration lists them."""
 
     @property
     def is_most_of_it(self) -> bool:
@@ -68,6 +70,10 @@ class Hybrid:
     def meets(self, cosine: float) -> bool:
         """Whether our build reaches the limit at every output."""
         return self.ours is not None and self.ours.error.cosine >= cosine
+
+    def proposal_serves(self, cosine: float) -> bool:
+        """Whether the toolkit's proposal reaches the limit and ours does not."""
+        return not self.meets(cosine) and self.proposal is not None and self.proposal.error.cosine >= cosine
 
 
 def contributions_of(mixed: MixedModel, budget: Budget, say: Callable[[str], None]) -> tuple[list[Contribution], str]:
@@ -111,7 +117,7 @@ def search_hybrid(
         kept_back = max(budget.left * (1 - SEARCH_SHARE), min(2 * build_s, budget.left * SEARCH_SHARE))
         selection = select(mixed, contributions, cosine=cosine, budget=Budget(budget.left - kept_back), say=say)
         tried: list[HybridBuild] = []
-        note = selection.stopped
+        note = selection.stopped if selection.stopped == OUT_OF_TIME else ""
         target, point = cosine, selection.chosen
         for _ in range(MOST_TARGETS):
             if not point.floats or len(tried) >= TRIES:
@@ -139,8 +145,12 @@ def search_hybrid(
                 break
             point = stricter
         ours = _installed(_best(tried, cosine), files, folder)
+        predicted: tuple[str, ...] = ()
+        if ours is None and selection.meets:
+            predicted = tuple(name for name in graph.names(selection.chosen.floats) if name in files.tensors)
+            write_configuration(files.cfg, files.cfg, dict.fromkeys(predicted, "chosen by predicted gain, not built"))
         theirs, proposal_note = _answer(proposal)
-    return Hybrid(selection, ours, tuple(tried), theirs, proposal_note, files, note)
+    return Hybrid(selection, ours, tuple(tried), theirs, proposal_note, files, note, predicted)
 
 
 def _best(tried: Sequence[HybridBuild], cosine: float) -> HybridBuild | None:

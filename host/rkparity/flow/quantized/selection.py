@@ -18,6 +18,7 @@ MACS_PER_ELEMENT = 128
 """Moving one more byte per value weighs as much as this many multiplications (rk3588: 3 TMAC/s, about 20 GB/s)."""
 SHORTLIST = 8
 MAX_STEPS = 40
+OUT_OF_TIME = "the time budget ended"
 AT_ONCE = 4
 """Sets evaluated between two looks at the clock."""
 
@@ -113,7 +114,7 @@ def select(
         if current.error.cosine >= cosine:
             break
         if budget.left <= 0:
-            stopped = "the time budget ended"
+            stopped = OUT_OF_TIME
             break
         step, measured = _best_step(mixed, graph, bundles, current, cosine, budget)
         curve.extend(measured)

@@ -28,11 +28,11 @@ from rkparity.flow.quantized.samples import (
 )
 from rkparity.flow.quantized.trials import Trial, Trials, candidates, combination, helping
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
-from rkparity.flow.simulation import prepared_inputs
+from rkparity.flow.simulation import prepared_inputs, trained_quantizers
 from rkparity.flow.store import disk_nbytes, key_of
 from rkparity.runs import open_npy
-from rkparity.toolkit.hybrid import Contribution, MixedModel, OutputError, TensorCoverage, source_operators
-from rkparity.toolkit.spec import BuildSpec, Framework
+from rkparity.toolkit.hybrid import Contribution, MixedModel, OutputError, TensorCoverage
+from rkparity.toolkit.spec import BuildSpec
 
 if TYPE_CHECKING:
     from rkparity.flow.context import Context
@@ -53,10 +53,7 @@ def settings(context: Context) -> dict[str, Any]:
 def run(context: Context) -> StageResult:
     """Builds quantised, measures, and looks for causes and repairs when an output falls short of the limit."""
     project = context.project
-    quantizers = 0
-    if project.model.framework == Framework.ONNX.value:
-        counts = source_operators(context.worker, project.model.file)
-        quantizers = counts.get("QuantizeLinear", 0)
+    quantizers = trained_quantizers(context)
     if not project.build.do_quantization and not quantizers:
         return StageResult(
             Stage.QUANTIZED,
@@ -358,16 +355,18 @@ class _Examination:
             action = f"set {best.candidate.change} in [build]"
         if alone is not None and alone.error is not None:
             facts.append(f"calibrated with the test input alone: cosine {alone.error.cosine:.5f}")
-        if hybrid is not None and hybrid.ours is not None and hybrid.ours.error.squared < reached.squared:
-            reached = hybrid.ours.error
-            self.kept = hybrid.ours.cfg.parent
-            facts.append(tables.hybrid_text(hybrid, self.limit))
-            action = (action + "; " if action else "") + (
-                f"build with hybrid quantisation, {len(hybrid.ours.layers)} tensors in float16: "
-                f"hybrid_quantization_step2 with {hybrid.ours.cfg.name}"
-            )
-            self.findings.append(tables.hybrid_finding(hybrid, base, self.limit))
-        unfinished = self.budget.left <= 0 and (hybrid is None or hybrid.ours is None) and alone is None
+        fact, advice = ("", "") if hybrid is None else tables.hybrid_advice(hybrid, reached, self.limit)
+        if hybrid is not None and hybrid.files is not None and fact:
+            facts.append(fact)
+            action = f"{action}; {advice}" if action else advice
+            self.kept = None if hybrid.proposal_serves(self.limit) else hybrid.files.folder
+            if hybrid.ours is not None and hybrid.ours.error.squared < reached.squared:
+                reached = hybrid.ours.error
+                self.findings.append(tables.hybrid_finding(hybrid, base, self.limit))
+            if hybrid.proposal is not None and hybrid.proposal_serves(self.limit):
+                reached = hybrid.proposal.error
+        unfinished = (self.budget.left <= 0 or (hybrid is not None and hybrid.note)) and alone is None
+        unfinished = unfinished and (hybrid is None or hybrid.ours is None)
         short = unfinished and reached.cosine < self.limit
         if short:
             action = action or MORE_TIME

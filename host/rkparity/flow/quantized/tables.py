@@ -140,6 +140,31 @@ def hybrid_text(hybrid: Hybrid, limit: float) -> str:
     return text
 
 
+def hybrid_advice(hybrid: Hybrid, reached: OutputError, limit: float) -> tuple[str, str]:
+    """What hybrid quantisation came to and what to do with it, in a sentence each; empty when it gains nothing.
+
+    `reached`: what the best settings give without it.
+    """
+    ours, theirs = hybrid.ours, hybrid.proposal
+    if hybrid.proposal_serves(limit) and theirs is not None:
+        return (
+            f"the toolkit's own hybrid proposal of {len(theirs.layers)} tensors gives cosine {theirs.error.cosine:.5f}",
+            "build with hybrid quantisation as the toolkit proposes: hybrid_quantization_step1(proposal=True)",
+        )
+    if ours is not None and ours.error.squared < reached.squared:
+        return hybrid_text(hybrid, limit), (
+            f"build with hybrid quantisation, {len(ours.layers)} tensors in float16: "
+            f"hybrid_quantization_step2 with {ours.cfg.name}"
+        )
+    if hybrid.predicted and hybrid.files is not None:
+        cosine = hybrid.selection.chosen.error.cosine
+        return f"hybrid with {len(hybrid.predicted)} float tensors: cosine {cosine:.5f} predicted, not built in time", (
+            f"build with hybrid_quantization_step2 and {hybrid.files.cfg.name}, and measure it; or raise budget_s in "
+            "[check] and run `rkparity check --resume`"
+        )
+    return "", ""
+
+
 def hybrid_finding(hybrid: Hybrid, base: OutputError, limit: float) -> Finding:
     """The repair by hybrid quantisation, ready to be used."""
     assert hybrid.ours is not None
