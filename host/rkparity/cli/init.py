@@ -11,10 +11,20 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rkparity.errors import ExitCode, UsageError
-from rkparity.toolkit.build_options import add_build_options, has_build_options, spec_from_arguments
+from rkparity.cli.questions import ask, existing_files, numbers, one_file, some_files
+from rkparity.errors import ExitCode, ToolkitError, UsageError
+from rkparity.toolkit.build_options import (
+    add_build_options,
+    add_toolkit_options,
+    has_build_options,
+    spec_from_arguments,
+)
 from rkparity.toolkit.spec import BuildSpec
+
+if TYPE_CHECKING:
+    from rkparity.project import Project
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     parser.add_argument("--no-input", action="store_true", help="never ask")
     add_build_options(parser)
+    add_toolkit_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,17 +75,19 @@ def run(arguments: argparse.Namespace) -> int:
     spec, rknn = _spec(arguments, asks)
     inputs = list(arguments.input)
     if not inputs and asks:
-        inputs = _paths("one input sample before mean and std, a file per model input (.npy or picture)")
+        inputs = ask("one input sample before mean and std, a file per model input (.npy or picture)", some_files)
     if not inputs:
         raise UsageError("no sample was given", hint="--input FILE, once per model input")
     if asks:
         spec = _asked(arguments, spec)
     originals = list(arguments.original_input)
     if not originals and not arguments.original_output and asks:
-        originals = _paths("what your script feeds the original model for this sample (.npy; empty if unknown)")
+        originals = ask(
+            "what your script feeds the original model for this sample (.npy; empty if unknown)", existing_files
+        )
     board = arguments.board
     if board is None and asks:
-        board = input("board ([user@]host[:port], virtual, empty for none): ").strip() or None
+        board = ask("board ([user@]host[:port], virtual, empty for none)", str) or None
     more = tuple(tuple(Path(name) for name in text.split(",") if name) for text in arguments.more)
     uploads = tuple(arguments.upload)
     for path in [*inputs, *sum(more, ()), *originals, *arguments.original_output, *uploads]:
@@ -94,11 +107,51 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.budget,
     )
     target = arguments.output / "rkparity.toml" if arguments.output.is_dir() else arguments.output
-    write_project(target, project_text(answers, target.resolve().parent), force=arguments.force)
+    folder = target.resolve().parent
+    write_project(target, project_text(answers, folder), force=arguments.force)
     project = read_project(target.resolve())
+    shaped = _shaped(project, arguments.toolkit_python)
+    if shaped is not None:
+        write_project(target, project_text(replace(answers, spec=shaped), folder), force=True)
+        sizes = ", ".join("x".join(map(str, shape)) for shape in shaped.input_size_list)
+        print(f"input_size_list: {sizes}, from the sample, as the model leaves dimensions open")
     print(f"{target}: written; {project.model.framework} model {project.model.file.name}")
     print("next: rkparity check" + ("" if target.name == "rkparity.toml" else f" --project {target}"))
     return int(ExitCode.PASS)
+
+
+def _shaped(project: Project, toolkit_python: Path | None) -> BuildSpec | None:
+    """The build with the sizes the model leaves open taken from the sample; None where that is not needed.
+
+    It also is None without the toolkit, whose environment reads ONNX files; `rkparity check` says what is missing.
+    """
+    from rkparity.flow.fp16.structure import check_structure
+    from rkparity.original.engine import describe_onnx
+    from rkparity.toolkit.bootstrap import find_toolkit_python
+    from rkparity.toolkit.worker_client import Worker
+
+    if project.model.framework != "onnx" or project.model.input_size_list:
+        return None
+    try:
+        python = find_toolkit_python(toolkit_python)
+    except ToolkitError:
+        return None
+    with Worker(python) as worker:
+        try:
+            graph = describe_onnx(worker, project.model.file)
+        except ToolkitError as error:
+            print(f"note: the model could not be looked into: {error.message}")
+            return None
+        if not any(value.is_dynamic for value in graph.inputs):
+            return None
+        spec = project.build_spec(do_quantization=project.build.do_quantization)
+        shaped = check_structure(project, spec, graph, worker.scratch / "batched").spec
+    for value, shape in zip(graph.inputs, shaped.input_size_list):
+        if any(size is None and got == 1 for size, got in list(zip(value.shape, shape))[1:]):
+            # A picture does not say at which size the model is to run.
+            print(f"note: the model leaves sizes of {value.name} open: name them with --inputs and --input-size")
+            return None
+    return shaped if shaped.input_size_list else None
 
 
 def _spec(arguments: argparse.Namespace, asks: bool) -> tuple[BuildSpec, Path | None]:
@@ -108,7 +161,7 @@ def _spec(arguments: argparse.Namespace, asks: bool) -> tuple[BuildSpec, Path | 
         return read_spec(arguments.spec), None
     model = arguments.model
     if model is None and asks:
-        model = Path(input("model (ONNX or another source model, or a .rknn of `rkparity build`): ").strip())
+        model = ask("model (ONNX or another source model, or a .rknn of `rkparity build`)", one_file)
     if model is None:
         raise UsageError("no model was given", hint="rkparity init MODEL --input FILE")
     if not model.is_file():
@@ -124,27 +177,16 @@ def _asked(arguments: argparse.Namespace, spec: BuildSpec) -> BuildSpec:
     """The spec with mean, std, target and dataset asked for where no option gave them."""
     if arguments.spec is not None or has_build_options(arguments):
         return spec
-    mean = _numbers("mean per channel, as for pixels of 0 to 255 (empty for none)")
-    std = _numbers("std per channel (empty for none)")
-    target = input(f"target platform [{spec.target_platform}]: ").strip() or spec.target_platform
-    dataset = input("calibration list for int8, one sample a line (empty to stay with FP16): ").strip()
+    mean = ask("mean per channel, as for pixels of 0 to 255 (empty for none)", numbers)
+    std = ask("std per channel (empty for none)", numbers)
+    target = ask(f"target platform [{spec.target_platform}]", str) or spec.target_platform
+    listed = ask("calibration list for int8, one sample a line (empty to stay with FP16)", existing_files)
+    dataset = str(listed[0]) if listed else None
     return replace(
         spec,
         mean_values=(mean,) if mean else spec.mean_values,
         std_values=(std,) if std else spec.std_values,
         target_platform=target,
-        do_quantization=bool(dataset) or spec.do_quantization,
+        do_quantization=dataset is not None or spec.do_quantization,
         dataset=dataset or spec.dataset,
     )
-
-
-def _paths(question: str) -> list[Path]:
-    return [Path(name) for name in input(f"{question}: ").replace(",", " ").split()]
-
-
-def _numbers(question: str) -> tuple[float, ...]:
-    text = input(f"{question}: ").strip()
-    try:
-        return tuple(float(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        raise UsageError(f"{text!r}: must be numbers separated by commas") from None

@@ -117,13 +117,48 @@ def test_init_by_options_writes_a_project_and_never_overwrites_it(
     assert main(["init", "m.onnx", "--no-input", "--force"]) == 2
 
 
-def test_init_asks_on_a_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_asks_on_a_terminal(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    answers = iter(["m.onnx", "x.npy", "1 2 3", "4,5,6", "rk3576", "dataset.txt", "", "virtual"])
+    monkeypatch.setattr("rkparity.cli.init._shaped", lambda project, python: None)
+    # A mistyped answer is asked again, not the end of the interview.
+    answers = iter(
+        ["n.onnx", "'m.onnx'", "", "x.npy", "1 2 three", "1 2 3", "4,5,6", "rk3576", "dataset.txt", "", "virtual"]
+    )
     monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
     assert main(["init"]) == 0
+    said = capsys.readouterr().err
+    assert "n.onnx: is not a file" in said and "a file is needed" in said and "must be numbers" in said
     project = read_project(folder / "rkparity.toml")
     assert project.build.mean_values == ((1.0, 2.0, 3.0),)
     assert (project.build.target_platform, project.build.do_quantization) == ("rk3576", True)
     assert project.board.address == "virtual"
+
+
+def test_answers_that_end_early_are_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", ended)
+    assert main(["init"]) == 2
+    assert "the answers ended" in capsys.readouterr().err
+
+
+def test_init_takes_the_program_further_samples_and_the_budget(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("rkparity.cli.init._shaped", lambda project, python: None)
+    (folder / "app").touch()
+    command = ["init", "m.onnx", "--input", "x.npy", "--more", "x.npy", "--budget", "90", "--board", "virtual"]
+    assert main([*command, "--application", "./app {model} '{input}'", "--upload", "app"]) == 0
+    project = read_project(folder / "rkparity.toml")
+    assert project.input.more == ((folder / "x.npy",),)
+    assert project.board.application == ("./app", "{model}", "{input}")
+    assert project.board.uploads == (folder / "app",)
+    assert project.check.budget_s == 90
+    assert main([*command, "--upload", "nothing", "--force"]) == 2

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 GOLDEN_LIMIT = 1e-3
 """Golden agrees with ONNX Runtime to about 3e-6 (evidence toolkit/*); beyond this it computes something else."""
+CONCENTRATED, LOCAL_SHARE = 0.9, 1e-3
 
 
 @dataclass(frozen=True)
@@ -124,13 +125,53 @@ def input_unexplained(worst: OutputScore) -> Finding:
     )
 
 
-def simulator_wrong(first: LayerScore | None, worst: OutputScore, *, fails: bool) -> Finding:
+@dataclass(frozen=True)
+class Concentration:
+    """How few of an output's values hold nine tenths of the squared difference."""
+
+    values: int
+    size: int
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the difference sits in a handful of values: uncertain decisions, not a layer that loses precision."""
+        return self.values <= max(self.size * LOCAL_SHARE, 2)
+
+    def text(self) -> str:
+        """The same in words."""
+        return f"{self.values} of {self.size} values hold 90 percent of the squared difference"
+
+
+def concentration(test: NDArray[Any], reference: NDArray[Any]) -> Concentration:
+    """Of two arrays with as many elements; values that are not finite are left out."""
+    import numpy as np
+
+    squared = np.square(test.reshape(-1).astype(np.float64) - reference.reshape(-1).astype(np.float64))
+    squared = np.sort(squared[np.isfinite(squared)])[::-1]
+    total = float(squared.sum())
+    needed = int(np.searchsorted(np.cumsum(squared), CONCENTRATED * total)) + 1 if total else 0
+    return Concentration(needed, int(test.size))
+
+
+def simulator_wrong(first: LayerScore | None, worst: OutputScore, held: Concentration, *, fails: bool) -> Finding:
     """The finding of last resort: configuration and range are fine, golden is right, FP16 departs from it.
 
     Rounding that adds up over many layers is a warning; too much of it (`fails`) may be an error of the simulator.
+    `held` tells an output that is off everywhere from one whose few uncertain values tipped.
     """
     where = worst.name if first is None else first.score.name
     numbers = worst if first is None else first.score
+    cause = (
+        "The configuration is right, golden agrees with the original and no tensor leaves FP16's range. From "
+        f"{where} on the difference is more than one percent: "
+    )
+    if fails:
+        cause += "either it needs more precision than FP16 has, or the simulator computes it wrongly"
+    else:
+        cause += f"at {worst.name} it is {100 * worst.relative:.1f} percent"
+    cause += f"; {held.text()}" + (
+        ": a near tie before a softmax or sigmoid that FP16's rounding tips, on this sample." if held.is_local else "."
+    )
     return Finding(
         id="simulator.fp16",
         stage=Stage.LAYER,
@@ -139,27 +180,39 @@ def simulator_wrong(first: LayerScore | None, worst: OutputScore, *, fails: bool
         title=f"the FP16 simulator departs from golden from {where} on"
         if fails
         else f"FP16 rounding adds up: output {worst.name} keeps cos {worst.cosine:.5f}",
-        cause="The configuration is right, golden agrees with the original and no tensor leaves FP16's range. From "
-        f"{where} on the difference is more than one percent: "
-        + (
-            "either it needs more precision than FP16 has, or the simulator computes it wrongly."
-            if fails
-            else f"at {worst.name} it is {100 * worst.relative:.1f} percent."
-        ),
+        cause=cause,
         evidence=(
             Evidence(
                 "statistics",
                 f"simulator against golden at {where}",
                 {"cosine": numbers.cosine, "relative_error": numbers.relative},
             ),
+            Evidence(
+                "statistics",
+                f"at {worst.name}: {held.text()}",
+                {"values": float(held.values), "size": float(held.size)},
+            ),
         ),
-        fix="look for differences of large numbers, long sums or exponentials at this layer and rewrite them; else "
-        "hand the files of `rkparity bundle` to the vendor"
-        if fails
-        else "go on with stage quantized, and measure the FP16 model on the data set: if that is not good enough, look "
-        f"for differences of large numbers or long sums at {where}",
+        fix=_rounding_fix(where, held, fails=fails),
         reference="RKNN manual 7.1.1",
         subject=where,
+    )
+
+
+def _rounding_fix(where: str, held: Concentration, *, fails: bool) -> str:
+    if held.is_local:
+        return (
+            "see whether other samples have it too ([input] files); if not, go on: the value was uncertain in the "
+            "original as well. Measure the FP16 model on the data set"
+        )
+    if fails:
+        return (
+            "look for differences of large numbers, long sums or exponentials at this layer and rewrite them; else "
+            "hand the files of `rkparity bundle` to the vendor"
+        )
+    return (
+        "go on with stage quantized, and measure the FP16 model on the data set: if that is not good enough, look "
+        f"for differences of large numbers or long sums at {where}"
     )
 
 

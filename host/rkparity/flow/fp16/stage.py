@@ -16,6 +16,7 @@ from rkparity.flow.fp16.layers import (
     GOLDEN_LIMIT,
     LayerScore,
     common_layers,
+    concentration,
     golden_wrong,
     input_unexplained,
     simulator_layers,
@@ -364,7 +365,11 @@ class _Comparison:
         limit = 10 * GOLDEN_LIMIT
         pairs = simulator_layers(self.golden, self.simulation.simulator)
         first = next((item for item in pairs if item.score.relative > limit or item.score.nonfinite), None)
-        return simulator_wrong(first, max(scores, key=lambda item: item.relative), fails=fails)
+        worst = max(scores, key=lambda item: item.relative)
+        outputs = run_outputs(self.simulation.simulator, self.built.outputs)
+        index = list(outputs).index(worst.name)
+        held = concentration(outputs[worst.name], list(self.truth.outputs.values())[index])
+        return simulator_wrong(first, worst, held, fails=fails)
 
     def _wrong_outputs(self, error: UsageError) -> StageResult:
         own = [] if self.graph is None else [value.name for value in self.graph.outputs]

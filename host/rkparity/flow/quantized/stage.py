@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from rkparity.toolkit.built_model import BuiltModel
 
 FAST_SHARE, SLOW_SHARE = 0.4, 0.4
-MIXED_MEMORY_NBYTES = 512 << 20
+MIXED_MEMORY_NBYTES = 1 << 30
 MOST_SAMPLES = 4
 MORE_TIME = "give the search more time: raise budget_s in [check] and run `rkparity check --resume`"
 _SEVERITY = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
