@@ -76,6 +76,34 @@ def pool(rng: np.random.Generator) -> None:
     )
 
 
+def tiny(rng: np.random.Generator) -> None:
+    """Two layers of tiny weights, and factors that bring the values back: in FP16 they are gone between them."""
+    weights = {
+        "w0": (rng.standard_normal((4, 3, 3, 3)) * 1e-5).astype(np.float32),
+        "b0": np.zeros(4, np.float32),
+        "w1": (rng.standard_normal((4, 4, 3, 3)) * 1e-5).astype(np.float32),
+        "b1": np.zeros(4, np.float32),
+        "factor": np.array(30000.0, np.float32),
+    }
+    nodes = [
+        conv("image", "c0", "w0", "b0"),
+        helper.make_node("Relu", ["c0"], ["r0"], name="r0"),
+        conv("r0", "small", "w1", "b1"),
+        helper.make_node("Relu", ["small"], ["r1"], name="r1"),
+        helper.make_node("Mul", ["r1", "factor"], ["m0"], name="m0"),
+        helper.make_node("Relu", ["m0"], ["r2"], name="r2"),
+        helper.make_node("Mul", ["r2", "factor"], ["y"], name="y"),
+    ]
+    value = helper.make_tensor_value_info
+    save(
+        "tiny",
+        nodes,
+        [value("image", TensorProto.FLOAT, [1, 3, 12, 16])],
+        [value("y", TensorProto.FLOAT, [1, 4, 12, 16])],
+        weights,
+    )
+
+
 def trained(rng: np.random.Generator) -> None:
     """A model as quantisation-aware training exports it: scales around every tensor, weights as int8 per channel."""
     weights = {}
@@ -125,3 +153,4 @@ if __name__ == "__main__":
     two_heads("cube", [1, 8, 8, 8], [1, 4, 8, 8], generator)
     pool(generator)
     trained(generator)
+    tiny(generator)

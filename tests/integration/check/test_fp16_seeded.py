@@ -205,3 +205,13 @@ def test_mistakes_are_named_on_a_qat_model_too(tmp_path: Path, python: Path) -> 
     assert result.findings[0].evidence[1].numbers["cosine"] > 0.999
     other = write_project(tmp_path / "bgr", model="trained", mean=MEAN, std=STD, original=fed(picture()[..., ::-1]))
     assert ids(run_stage(other, Stage.FP16, python)) == ["input.channels"]
+
+
+def test_a_tensor_flushed_to_zero_is_named_with_its_layer(tmp_path: Path, python: Path) -> None:
+    project = write_project(tmp_path, model="tiny", mean=MEAN, std=STD, original=fed(picture()))
+    result = run_stage(project, Stage.FP16, python)
+    assert result.verdict is StageVerdict.FAIL
+    first = result.findings[0]
+    assert first.id == "fp16.underflow"
+    assert first.subject in ("small", "r1")
+    assert result.next_action == first.fix

@@ -63,6 +63,7 @@ def write_case(
     arrays: bool = False,
     limit: float = 0.9999,
     quantise: bool = True,
+    budget: int = 60,
 ) -> None:
     """`calibration` are RGB pictures (or NCHW arrays), `real` the NHWC input."""
     names = []
@@ -88,7 +89,7 @@ dataset = "dataset.txt"
 {build}
 [check]
 quantized_cosine = {limit}
-budget_s = 60
+budget_s = {budget}
 {more}
 """
     )
@@ -130,6 +131,19 @@ def main(root: Path) -> None:
     home = folder("last")
     _boxes_and_scores(home / "model.onnx", random)
     write_case(home, full, one)
+    home = folder("algorithm")
+    _uneven_normalisation(home / "model.onnx", random)
+    write_case(home, full, one, limit=0.9998)
+    case("many", calibration=[item for item in full for _ in range(9)][:201], limit=0.99)
+    white = [picture(random, (252, 252, 252), span) for _ in range(PICTURES)]
+    night = picture(random, grey, (40, 40, 40))
+    case("wrong", -np.abs(random.normal(0, 0.3, (8, 3, 3, 3))), calibration=white, real=night[None])
+    home = folder("slow")
+    wide = random.normal(0, 0.05, (512, 512, 3, 3))
+    plain_model(
+        home / "model.onnx", random, random.normal(0, 0.3, (512, 3, 3, 3)), wide.mean(axis=(2, 3), keepdims=True)
+    )
+    write_case(home, full, one, budget=12, limit=0.99999)
     home = folder("qat")
     _trained(home / "model.onnx", random)
     write_case(home, full, one, limit=0.99)
@@ -141,6 +155,22 @@ def _rows() -> Any:
     """Small weights that add up beside large ones that cancel: one scale for all does not hold the small."""
     signs = np.where(np.arange(27) % 2 == 0, 1.0, -1.0).reshape(3, 3, 3)
     return np.stack([np.full((3, 3, 3), 0.006 + 0.001 * row) if row % 2 else signs for row in range(8)])
+
+
+def _uneven_normalisation(path: Path, random: Any) -> None:
+    """A normalisation whose channels differ a thousandfold, undone by the next layer: plain ranges waste the steps."""
+    spread = np.geomspace(0.01, 10, 8)
+    one, one_w = conv("first", "input", random.normal(0, 0.3, (8, 3, 3, 3)), pad=1)
+    two, two_w = conv("last", "relu", random.normal(0, 0.3, (6, 8, 1, 1)) / spread.reshape(1, 8, 1, 1))
+    constants = {"scale": spread, "shift": random.normal(0, 1, 8), "mean": np.zeros(8), "variance": np.ones(8)}
+    nodes = [
+        one,
+        helper.make_node("BatchNormalization", ["first", *constants], ["normal"], name="normal"),
+        helper.make_node("Relu", ["normal"], ["relu"], name="relu"),
+        two,
+    ]
+    stored = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in constants.items()]
+    save_model(path, nodes, [one_w, two_w, *stored], "last", (1, 6, SIZE, SIZE))
 
 
 def _boxes_and_scores(path: Path, random: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,9 @@ SEEDED = {
     "last": ("quantized.last_operator", "compute it in post-processing"),
     "qat": ("quantized.qat_model", "do_quantization=False"),
     "stated": ("quantized.channels", "quant_img_RGB2BGR=True"),
+    "algorithm": ("quantized.algorithm", "quantized_algorithm='mmse'"),
+    "many": ("quantized.dataset.many", "use 20 to 200 samples"),
+    "wrong": ("quantized.configuration", "check mean_values, std_values and the calibration data"),
 }
 
 
@@ -82,9 +86,10 @@ def test_a_seeded_mistake_is_named_with_its_fix(python: Path, cases: Path, name:
     found = {finding.id: finding for finding in result.findings}
     assert identity in found, [finding.title for finding in result.findings]
     assert fix in found[identity].fix
-    assert result.verdict is (StageVerdict.WARN if name in ("qat", "stated") else StageVerdict.FAIL)
-    if name in ("channels", "unlike", "normalised", "method", "stated"):
+    assert result.verdict is (StageVerdict.WARN if name in ("qat", "stated", "many") else StageVerdict.FAIL)
+    if name in ("channels", "unlike", "normalised", "method", "stated", "many"):
         assert result.findings[0].id == identity
+    if name in ("channels", "unlike", "normalised", "method", "stated", "many", "algorithm"):
         assert fix in result.next_action
     # What is not wrong is not blamed.
     blamed = {item for item in found if item.startswith(("quantized.dataset", "quantized.channels"))}
@@ -93,6 +98,8 @@ def test_a_seeded_mistake_is_named_with_its_fix(python: Path, cases: Path, name:
         "stated": {"quantized.channels"},
         "unlike": {"quantized.dataset.unlike"},
         "few": {"quantized.dataset.unlike", "quantized.dataset.few"},
+        "many": {"quantized.dataset.many"},
+        "wrong": {"quantized.dataset.unlike"},
         "normalised": {"quantized.dataset.normalised"},
     }
     assert blamed == expected.get(name, set())
@@ -241,3 +248,18 @@ def test_contributions_separate_weights_from_storage(
     assert table["r2"].single.cosine == pytest.approx(0.33478, abs=1e-5)
     assert table["gap"].entire.cosine == pytest.approx(0.65584, abs=1e-5)
     assert table["c1_outlier"].single.euclidean == pytest.approx(117.23175, abs=1e-3)
+
+
+def test_a_search_ends_at_its_budget(python: Path, cases: Path, tmp_path: Path) -> None:
+    """mmse on a large layer takes longer than the whole budget: it is ended, not waited for."""
+    project = cases / "slow" / "rkparity.toml"
+    started = time.monotonic()
+    result = examine(python, project)
+    assert result.verdict is StageVerdict.FAIL
+    (spent,) = [table for table in result.figures if table.title == "time"]
+    rows = {str(row[0]): row[1] for row in spent.rows}
+    assert float(str(rows["seconds spent"])) <= float(str(rows["budget"])) + 2
+    assert time.monotonic() - started <= float(str(rows["budget"])) + 10
+    (tried,) = [table for table in result.figures if table.title == "settings tried"]
+    (mmse,) = [row for row in tried.rows if "mmse" in str(row[0])]
+    assert mmse[1] is None and "not enough time" in str(mmse[-1])

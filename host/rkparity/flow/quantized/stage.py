@@ -328,7 +328,8 @@ class _Examination:
         )
 
     def _passed(self, base: OutputError) -> StageResult:
-        doubts = [item for item in self.findings if item.severity is Severity.ERROR]
+        self._sort()
+        doubts = [item for item in self.findings if item.severity is not Severity.INFO]
         verdict = StageVerdict.WARN if doubts else StageVerdict.PASS
         return self._finish(
             verdict,
