@@ -13,13 +13,17 @@ from check_projects import MEAN, STD, run_stage, toolkit_python, write_project
 
 from rkparity.board.local import LocalTransport
 from rkparity.compare.verdict import Verdict
+from rkparity.errors import ToolkitError, UsageError
 from rkparity.flow.connected.lite import run_lite
 from rkparity.flow.context import Context
 from rkparity.flow.deployed import deploy_model
 from rkparity.flow.result import Stage, StageVerdict
 from rkparity.flow.simulation import run_outputs
 from rkparity.flow.store import Store
+from rkparity.original.engine import run_original
 from rkparity.project import read_project
+from rkparity.toolkit.spec import BuildSpec, Framework
+from rkparity.toolkit.worker_client import Worker
 
 pytestmark = pytest.mark.toolkit
 
@@ -92,6 +96,23 @@ def test_a_darknet_model_is_held_against_opencv(tmp_path: Path) -> None:
     wrong = run_stage(tmp_path / "rkparity.toml", Stage.FP16, toolkit_python())
     assert [finding.id for finding in wrong.findings] == ["config.mean_std.missing"]
     assert "std_values = [255, 255, 255]" in wrong.findings[0].fix
+
+
+def test_a_framework_that_is_missing_is_named_with_what_to_install(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((1, 3, 8, 8), np.float32))
+    (tmp_path / "m.pt").write_bytes(b"PK")
+    text = '[model]\nfile = "m.pt"\ninput_size_list = [[1, 3, 8, 8]]\n{}\n[input]\nfiles = ["x.npy"]\nlayout = "nchw"\n'
+    (tmp_path / "rkparity.toml").write_text(text.format(""))
+    with pytest.raises(ToolkitError, match=r"has no PyTorch.*setup-toolkit"):
+        run_stage(tmp_path / "rkparity.toml", Stage.FP16, toolkit_python())
+    (tmp_path / "rkparity.toml").write_text(text.format('inputs = ["x"]'))
+    with pytest.raises(ToolkitError, match=r"takes no 'inputs': leave it out of .model. for a pytorch model"):
+        run_stage(tmp_path / "rkparity.toml", Stage.FP16, toolkit_python())
+    with Worker(toolkit_python()) as worker:
+        spec = BuildSpec(Framework.TFLITE, str(tmp_path / "m.pt"))
+        with pytest.raises(UsageError, match="neither ai-edge-litert, tflite-runtime nor tensorflow is") as caught:
+            run_original(worker, spec, [np.zeros((1, 8, 8, 3), np.float32)])
+    assert "[original] outputs" in caught.value.hint
 
 
 def test_rknn_toolkit_lite2_on_the_board_is_a_second_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

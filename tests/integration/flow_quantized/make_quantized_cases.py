@@ -24,7 +24,9 @@ def conv(name: str, source: str, weights: Any, *, pad: int = 0) -> tuple[Any, An
     return node, numpy_helper.from_array(weights.astype(np.float32), f"{name}.w")
 
 
-def save_model(path: Path, nodes: list[Any], constants: list[Any], output: str, shape: tuple[int, ...]) -> None:
+def save_model(
+    path: Path, nodes: list[Any], constants: list[Any], output: str, shape: tuple[int, ...], opset: int = 13
+) -> None:
     graph = helper.make_graph(
         nodes,
         "case",
@@ -32,7 +34,7 @@ def save_model(path: Path, nodes: list[Any], constants: list[Any], output: str, 
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
         constants,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
 
@@ -138,6 +140,14 @@ def main(root: Path) -> None:
     white = [picture(random, (252, 252, 252), span) for _ in range(PICTURES)]
     night = picture(random, grey, (40, 40, 40))
     case("wrong", -np.abs(random.normal(0, 0.3, (8, 3, 3, 3))), calibration=white, real=night[None])
+    home = folder("fused")
+    one, one_w = conv(
+        "first", "input", random.normal(0, 0.3, (8, 3, 3, 3)) * np.geomspace(0.1, 20, 8)[:, None, None, None], pad=1
+    )
+    two, two_w = conv("last", "swish", random.normal(0, 0.3, (6, 8, 1, 1)) / np.geomspace(0.1, 20, 8)[:, None, None])
+    swish = helper.make_node("HardSwish", ["first"], ["swish"], name="swish")
+    save_model(home / "model.onnx", [one, swish, two], [one_w, two_w], "last", (1, 6, SIZE, SIZE), 14)
+    write_case(home, full, full[0][None])
     home = folder("slow")
     wide = random.normal(0, 0.05, (512, 512, 3, 3))
     plain_model(

@@ -13,6 +13,7 @@ import pytest
 
 from rkparity.flow.context import Context
 from rkparity.flow.quantized import stage
+from rkparity.flow.quantized.measure import output_error
 from rkparity.flow.quantized.samples import normalise
 from rkparity.flow.quantized.selection import Graph
 from rkparity.flow.result import StageResult, StageVerdict
@@ -263,3 +264,27 @@ def test_a_search_ends_at_its_budget(python: Path, cases: Path, tmp_path: Path) 
     (tried,) = [table for table in result.figures if table.title == "settings tried"]
     (mmse,) = [row for row in tried.rows if "mmse" in str(row[0])]
     assert mmse[1] is None and "not enough time" in str(mmse[-1])
+
+
+def test_a_fused_tensor_is_stored_in_int8_where_its_maker_is_float_and_its_reader_is_not(
+    python: Path, cases: Path, tmp_path: Path
+) -> None:
+    """A convolution in float16 before an int8 HardSwish gains nothing at the output, in the mixture as in the build."""
+    project = read_project(cases / "fused" / "rkparity.toml")
+    with Worker(python, timeout_s=300) as worker:
+        spec = project.build_spec(do_quantization=True)
+        built = worker.build(spec)
+        (given,) = prepare_inputs(project.input.files, built.inputs, worker, tmp_path / "feed", layout="nhwc")
+        with MixedModel(worker, built, [given.feed]) as mixed:
+            maker = mixed.operators[Graph(mixed.operators).maker["first"]]
+            assert maker.fused
+            (predicted,) = mixed.evaluate([[maker.index]])
+            ((golden,),) = mixed.golden([[given.feed]])
+        files = hybrid_step1(worker, spec, tmp_path / "step1")
+        write_configuration(files.cfg, tmp_path / "ours.cfg", {"first": "test"})
+        hybrid = hybrid_step2(worker, spec, files, tmp_path / "ours.cfg")
+        values = worker.layers(hybrid.model_id, [normalise(built.inputs[0], open_npy(given.feed))])
+    assert "first__int8" in values.layers
+    found = output_error(values.outputs[0], golden)
+    assert found.cosine < 0.9999
+    assert predicted.cosine == pytest.approx(found.cosine, abs=2e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any, Callable
 
@@ -235,18 +236,19 @@ def load_model(rknn: Any, spec: dict[str, Any]) -> None:
     given = {key: spec[key] for key in ("inputs", "input_size_list", "outputs") if spec[key]}
     given.update(spec["extra"].get("load", {}))
     model, weights, framework = spec["model"], spec["weights"], spec["framework"]
-    if framework == "onnx":
-        call_toolkit("load_onnx", rknn.load_onnx, model=model, **given)
-    elif framework == "tflite":
-        call_toolkit("load_tflite", rknn.load_tflite, model=model, **given)
-    elif framework == "tensorflow":
-        call_toolkit("load_tensorflow", rknn.load_tensorflow, tf_pb=model, **given)
-    elif framework == "caffe":
-        call_toolkit("load_caffe", rknn.load_caffe, model=model, blobs=weights, **given)
-    elif framework == "darknet":
-        call_toolkit("load_darknet", rknn.load_darknet, model=model, weight=weights, **given)
-    else:
-        call_toolkit("load_pytorch", rknn.load_pytorch, model=model, **given)
+    name, paths = {
+        "onnx": ("load_onnx", {"model": model}),
+        "tflite": ("load_tflite", {"model": model}),
+        "tensorflow": ("load_tensorflow", {"tf_pb": model}),
+        "caffe": ("load_caffe", {"model": model, "blobs": weights}),
+        "darknet": ("load_darknet", {"model": model, "weight": weights}),
+        "pytorch": ("load_pytorch", {"model": model}),
+    }[framework]
+    load = getattr(rknn, name)
+    unknown = [key for key in given if key not in inspect.signature(load).parameters]
+    if unknown:
+        raise JobFailed("argument", name, f"takes no {unknown[0]!r}: leave it out of [model] for a {framework} model")
+    call_toolkit(name, load, **paths, **given)
 
 
 def _inputs_of(rknn: Any, batch: int = 1) -> list[dict[str, Any]]:
