@@ -141,13 +141,8 @@ def main(root: Path) -> None:
     night = picture(random, grey, (40, 40, 40))
     case("wrong", -np.abs(random.normal(0, 0.3, (8, 3, 3, 3))), calibration=white, real=night[None])
     home = folder("fused")
-    one, one_w = conv(
-        "first", "input", random.normal(0, 0.3, (8, 3, 3, 3)) * np.geomspace(0.1, 20, 8)[:, None, None, None], pad=1
-    )
-    two, two_w = conv("last", "swish", random.normal(0, 0.3, (6, 8, 1, 1)) / np.geomspace(0.1, 20, 8)[:, None, None])
-    swish = helper.make_node("HardSwish", ["first"], ["swish"], name="swish")
-    save_model(home / "model.onnx", [one, swish, two], [one_w, two_w], "last", (1, 6, SIZE, SIZE), 14)
-    write_case(home, full, full[0][None])
+    _fused(home / "model.onnx", random)
+    write_case(home, full, one)
     home = folder("slow")
     wide = random.normal(0, 0.05, (512, 512, 3, 3))
     plain_model(
@@ -165,6 +160,15 @@ def _rows() -> Any:
     """Small weights that add up beside large ones that cancel: one scale for all does not hold the small."""
     signs = np.where(np.arange(27) % 2 == 0, 1.0, -1.0).reshape(3, 3, 3)
     return np.stack([np.full((3, 3, 3), 0.006 + 0.001 * row) if row % 2 else signs for row in range(8)])
+
+
+def _fused(path: Path, random: Any) -> None:
+    """A convolution of very uneven channels fused into its HardSwish, undone by the next layer."""
+    sizes = np.geomspace(0.1, 20, 8)
+    one, one_w = conv("first", "input", random.normal(0, 0.3, (8, 3, 3, 3)) * sizes.reshape(8, 1, 1, 1), pad=1)
+    two, two_w = conv("last", "swish", random.normal(0, 0.3, (6, 8, 1, 1)) / sizes.reshape(1, 8, 1, 1))
+    swish = helper.make_node("HardSwish", ["first"], ["swish"], name="swish")
+    save_model(path, [one, swish, two], [one_w, two_w], "last", (1, 6, SIZE, SIZE), 14)
 
 
 def _uneven_normalisation(path: Path, random: Any) -> None:

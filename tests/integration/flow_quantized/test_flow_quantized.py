@@ -106,6 +106,29 @@ def test_a_seeded_mistake_is_named_with_its_fix(python: Path, cases: Path, name:
     assert blamed == expected.get(name, set())
 
 
+def test_every_setting_of_the_manual_is_measured(python: Path, cases: Path) -> None:
+    result = examine(python, cases / "algorithm" / "rkparity.toml")
+    (tried,) = [table for table in result.figures if table.title == "settings tried"]
+    measured = {str(row[0]): row[1] for row in tried.rows}
+    wanted = {
+        "calibrate with the test input alone",
+        "quant_img_RGB2BGR=True",
+        "quantized_method='layer'",
+        "quantized_algorithm='mmse'",
+        "quantized_algorithm='kl_divergence'",
+        "optimization_level=0",
+    }
+    assert wanted <= set(measured)
+    assert all(isinstance(measured[name], float) and 0.9 < float(str(measured[name])) <= 1 for name in wanted)
+    notes = {str(row[0]): str(row[-1]) for row in tried.rows}
+    assert (
+        notes["optimization_level=1"]
+        == notes["optimization_level=2"]
+        == "not tried: optimization_level=0 does not help"
+    )
+    assert float(str(measured["quantized_algorithm='mmse'"])) > float(str(measured["as in the project"]))
+
+
 def test_the_last_operator_is_the_one_that_joins_boxes_and_scores(python: Path, cases: Path) -> None:
     result = examine(python, cases / "last" / "rkparity.toml")
     (finding,) = [item for item in result.findings if item.id == "quantized.last_operator"]

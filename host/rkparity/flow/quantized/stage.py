@@ -11,26 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 from rkparity.diagnose.findings import Finding, Severity
 from rkparity.errors import ToolkitTimeoutError, UsageError
-from rkparity.flow.fp16.truth import find_truth
 from rkparity.flow.quantized import causes, layer_causes, tables
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.hybrid import Hybrid, contributions_of, search_hybrid
-from rkparity.flow.quantized.measure import References, measure_each, output_error, together
+from rkparity.flow.quantized.measure import References, measure_each, together
 from rkparity.flow.quantized.samples import (
     Sample,
     calibration_lines,
     calibration_samples,
     check_one_shape,
     has_pictures,
-    normalise,
     real_samples,
     unscaled_inputs,
 )
+from rkparity.flow.quantized.trained import measure_trained
 from rkparity.flow.quantized.trials import Trial, Trials, candidates, combination, helping
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
-from rkparity.flow.simulation import prepared_inputs, trained_quantizers
+from rkparity.flow.simulation import trained_quantizers
 from rkparity.flow.store import disk_nbytes, key_of
-from rkparity.runs import open_npy
 from rkparity.toolkit.hybrid import Contribution, MixedModel, OutputError, TensorCoverage
 from rkparity.toolkit.spec import BuildSpec
 
@@ -180,6 +178,7 @@ class _Examination:
                 say=self.context.say,
             )
 
+        self.context.say(f"quantized: trying {len(wanted)} settings, {self.budget.left:.0f} s are left")
         # Level 0 has every optimisation off: when it does not help, those between cannot.
         between = [item for item in wanted if item.kind == "level" and item.spec.optimization_level != 0]
         trials = runner(FAST_SHARE).run([item for item in wanted if item not in between and not item.is_slow])
@@ -244,6 +243,7 @@ class _Examination:
     def _coverage(
         self, built: BuiltModel, mixed: MixedModel, samples: Sequence[Sample], folder: Path
     ) -> tuple[tuple[Sample, ...], tuple[TensorCoverage, ...]]:
+        self.context.say("quantized: comparing the calibration set with the real inputs")
         try:
             calibration = calibration_samples(Path(str(self.spec.dataset)), built, self.context.worker, folder)
             check_one_shape(calibration, samples)
@@ -278,6 +278,7 @@ class _Examination:
             self.notes.append("hybrid quantisation was not tried: the time budget ended (check.budget_s)")
             return None
         folder = self._folder(name)
+        self.context.say(f"quantized: choosing float layers, {self.budget.left:.0f} s are left")
         try:
             with self.context.worker.ending_at(self.budget.deadline):
                 hybrid = search_hybrid(
@@ -309,11 +310,7 @@ class _Examination:
 
     def _trained(self, built: BuiltModel) -> StageResult:
         """A QAT model against its original; accuracy_analysis refuses such models without a board (2.5.0)."""
-        inputs = prepared_inputs(self.context, built, name="qat-inputs")
-        truth = find_truth(self.context, built, inputs)
-        values = [normalise(item, open_npy(given.feed)) for item, given in zip(built.inputs, inputs)]
-        found = self.context.worker.outputs(built.model_id, values)
-        base = min((output_error(a, b) for a, b in zip(found, truth.outputs.values())), key=lambda item: item.cosine)
+        base = measure_trained(self.context, built)
         self.findings.append(causes.qat_model(self.quantizers))
         good = base.cosine >= self.limit
         asked = self.context.project.build.do_quantization
