@@ -170,19 +170,21 @@ def wrong_finding(base: OutputError) -> list[Finding]:
     ]
 
 
-def qat_advice(reached: OutputError, cosine: float, layers: int = 0) -> Finding:
-    """The last advice: quantisation-aware training. `layers`: float tensors the best hybrid needs."""
+def qat_advice(reached: OutputError, cosine: float, layers: int = 0, float_share: float = 0.0) -> Finding:
+    """The last advice: quantisation-aware training. `layers`: float tensors the best hybrid needs, `float_share` of the
+    work that a model all in float16 would add."""
+    share = f" and {float_share:.0%} of the work that float16 adds" if float_share else ""
     return Finding(
         "quantized.qat",
         FindingStage.LAYER,
         Severity.INFO,
         0.5,
-        f"settings and hybrid quantisation reach cosine {reached.cosine:.4f} with {layers} tensors in float16, "
+        f"settings and hybrid quantisation reach cosine {reached.cosine:.4f} with {layers} tensors in float16{share}; "
         f"{cosine} is asked for",
         "what is left is lost by quantisation itself: no small part of the model makes it",
         (),
         "train with quantisation (QAT), export the model with its quantisation parameters and build it with "
-        "do_quantization=False; or accept the accuracy after checking it on the data set",
+        "do_quantization=False; or stay with float16; or accept the accuracy after checking it on the data set",
         "",
         MANUAL,
     )

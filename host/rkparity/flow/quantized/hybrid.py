@@ -30,6 +30,7 @@ MOST_TARGETS = 12
 SEARCH_SHARE = 0.6
 """Of the time, at least the rest is for builds."""
 BUILD_FACTOR = 1.3
+MOST_SHARE = 0.5
 TRIES = 4
 """How often the choice is made again with half the allowed error when the build falls short of the prediction."""
 
@@ -61,11 +62,13 @@ class Hybrid:
     note: str = ""
     predicted: tuple[str, ...] = ()
     """The layers chosen when there was no time to build with them; the configuration lists them."""
+    float_share: float = 0.0
+    """The work our build adds over that which a model all in float16 adds, estimated."""
 
     @property
     def is_most_of_it(self) -> bool:
-        """Whether our build keeps more than half of the tensors in float16: then it is hardly a quantised model."""
-        return self.ours is not None and self.files is not None and 2 * len(self.ours.layers) > len(self.files.tensors)
+        """Whether our build adds more than half of the work that full float16 does: then it is hardly quantised."""
+        return self.ours is not None and self.float_share > MOST_SHARE
 
     def meets(self, cosine: float) -> bool:
         """Whether our build reaches the limit at every output."""
@@ -150,7 +153,13 @@ def search_hybrid(
             predicted = tuple(name for name in graph.names(selection.chosen.floats) if name in files.tensors)
             write_configuration(files.cfg, files.cfg, dict.fromkeys(predicted, "chosen by predicted gain, not built"))
         theirs, proposal_note = _answer(proposal)
-    return Hybrid(selection, ours, tuple(tried), theirs, proposal_note, files, note, predicted)
+    share = 0.0 if ours is None else _float_share(graph, ours.layers)
+    return Hybrid(selection, ours, tuple(tried), theirs, proposal_note, files, note, predicted, share)
+
+
+def _float_share(graph: Graph, layers: Sequence[str]) -> float:
+    whole = graph.cost(item.index for item in graph.operators if graph.choosable(item.index))
+    return graph.cost({graph.maker[name] for name in layers}) / whole if whole else 0.0
 
 
 def _best(tried: Sequence[HybridBuild], cosine: float) -> HybridBuild | None:

@@ -370,9 +370,8 @@ class _Examination:
             action = action or MORE_TIME
             self.notes.append("the search ended before a hybrid model was built")
         elif hybrid is not None and (reached.cosine < self.limit or hybrid.is_most_of_it):
-            self.findings.append(
-                causes.qat_advice(reached, self.limit, 0 if hybrid.ours is None else len(hybrid.ours.layers))
-            )
+            layers = 0 if hybrid.ours is None else len(hybrid.ours.layers)
+            self.findings.append(causes.qat_advice(reached, self.limit, layers, hybrid.float_share))
         self._sort()
         errors = [item for item in self.findings if item.severity is Severity.ERROR and item.id.startswith(_FIRST)]
         if errors:
