@@ -1,7 +1,6 @@
 /* Scores of pairs among open files, read a piece at a time into memory that is used again.
  *
- * Files are read, not mapped: a mapped file that another program cuts off kills the process, and a piece that stays in the
- * second-level cache is scored faster than pages that are mapped and unmapped. */
+ * Files are read, not mapped: a mapped file that another program cuts off kills the process. */
 #ifndef RKPARITY_KERNELS_FILES_H
 #define RKPARITY_KERNELS_FILES_H
 
