@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`resize`: how the picture is brought to size; `ops`: the application's words; `ids`: the answer."""
+    """`resize`: how the picture is brought to size; `ops`: the application's words; `ids`: the answer.
+
+    `expected`: how the simulator's picture was brought to size.
+    """
 
     name: str
     stage: int
     ids: tuple[str, ...]
     ops: str = ""
     resize: str = "linear"
+    expected: str = "linear"
 
 
 RESIZE, PICTURE, COLOUR, VALUE, MEMORY, PARTIAL = range(6)
@@ -26,6 +32,11 @@ SHARED = (
     Fault("letterbox", RESIZE, ("geometry.letterboxed",), resize="letterbox"),
     Fault("letterbox-end", RESIZE, ("geometry.letterboxed",), resize="letterbox_end"),
     Fault("crop", RESIZE, ("geometry.cropped",), resize="crop"),
+    Fault("off-by-one", RESIZE, ("geometry.cropped",), resize="off_by_one"),
+    Fault("stretch", RESIZE, ("geometry.stretched",), resize="linear", expected="letterbox"),
+    Fault("pad-value", RESIZE, ("geometry.pad_value",), resize="letterbox_black", expected="letterbox"),
+    Fault("other-side", RESIZE, ("geometry.letterboxed",), resize="letterbox_end", expected="letterbox"),
+    Fault("previous", RESIZE, ("stale.previous",), "again", resize="previous"),
     Fault("flip-h", PICTURE, ("geometry.flip_horizontal",), "fliph"),
     Fault("flip-v", PICTURE, ("geometry.flip_vertical",), "flipv"),
     Fault("rot180", PICTURE, ("geometry.rotated_180",), "rot180"),
@@ -37,6 +48,9 @@ SHARED = (
     Fault("yuv-601-709", COLOUR, ("colour.yuv_standard",), "yuv:6l:7l"),
     Fault("yuv-limited-full", COLOUR, ("colour.yuv_range",), "yuv:6l:6f"),
     Fault("yuv-full-limited", COLOUR, ("colour.yuv_range",), "yuv:6f:6l"),
+    Fault("nv12-shift", COLOUR, ("colour.chroma_shift",), "nv12:4:0"),
+    Fault("nv12", COLOUR, ("colour.chroma_halved",), "nv12:0:0"),
+    Fault("grey", COLOUR, ("colour.grey",), "grey"),
     Fault("uv-swapped", COLOUR, ("colour.uv_swapped",), "uvswap"),
     Fault("yuv-as-rgb", COLOUR, ("colour.yuv_as_rgb",), "yuvraw"),
     Fault("nchw", MEMORY, ("layout.nchw_as_nhwc",), "nchw"),
@@ -78,13 +92,21 @@ IMAGENET = (
     Fault("mean-cast", VALUE, ("values.mean_only", "dtype.truncated"), "mean castsat"),
     Fault("mean-wrap", VALUE, ("values.mean_only", "dtype.truncated"), "mean cast"),
     Fault("packed-rows", MEMORY, ("layout.packed_rows",), "zerocopy_packed"),
+    Fault("zero-point-missing", VALUE, ("values.zero_point_missing",), "norm quantize:100:zero"),
+    Fault("zero-point-wrong", VALUE, ("values.zero_point_wrong",), "norm quantize:100:20"),
+    Fault("scale-wrong", VALUE, ("values.scale_wrong",), "norm quantize:60:0"),
+    Fault("codes-wrapped", VALUE, ("values.quantized_wrapped",), "norm quantize:100:wrap"),
 )
 UNIT = (Fault("div255-twice", VALUE, ("values.div255_twice",), "div255 div255"),)
 SQUARE = (
     Fault("rot-left", PICTURE, ("geometry.rotated_90_left",), "rotleft"),
     Fault("rot-right", PICTURE, ("geometry.rotated_90_right",), "rotright"),
 )
-OBLONG = (Fault("hw-swapped", RESIZE, ("layout.hw_swapped",), resize="swapped"),)
+OBLONG = (
+    Fault("hw-swapped", RESIZE, ("layout.hw_swapped",), resize="swapped"),
+    Fault("turned-left", RESIZE, ("geometry.rotated_90_left",), resize="turned_left"),
+    Fault("turned-right", RESIZE, ("geometry.rotated_90_right",), resize="turned_right"),
+)
 PLAIN = (
     Fault("not-normalized", VALUE, ("values.not_normalized",), "float"),
     Fault("plain-div255", VALUE, ("values.div255",), "div255"),
@@ -110,6 +132,8 @@ def faults_of(model: str) -> tuple[Fault, ...]:
         return (*SHARED, *pixels, *IMAGENET, *OBLONG)
     pixels = [fault for fault in PIXELS if fault.name != "normalized-cast"]
     shared = [fault for fault in SHARED if fault.name != "columns"]
+    if model == "detector_int8":  # The pictures are smaller than its input, and area averaging only shrinks.
+        shared = [fault for fault in shared if fault.name != "area"]
     return (*shared, *pixels, *UNIT, *SQUARE)
 
 
@@ -123,14 +147,41 @@ def operations(model: str, faults: tuple[Fault, ...]) -> str:
     return " ".join(word for word in [*words, *values, *(f.ops for f in ordered if f.stage > VALUE)] if word)
 
 
-def can_combine(first: Fault, second: Fault) -> bool:
+def _drawn_words(name: str, generator: random.Random) -> str | None:
+    """The application's words for a fault with numbers of its own, drawn anew."""
+    way = generator.choice((-1, 1))
+    words: dict[str, Callable[[], str]] = {
+        "shift-3-5": lambda: f"shift:{way * generator.randint(1, 11)}:{generator.randint(-11, 11)}",
+        "shift-1-0": lambda: f"shift:{way}:0",
+        "stride-16": lambda: f"stride:{generator.choice((8, 16, 24, 32))}",
+        "stride-5": lambda: f"stride:{generator.randint(1, 31)}",
+        "late-start": lambda: f"late:{generator.choice((3, 14, 16, 54, 64, 128, 150))}",
+        "partial-73": lambda: f"first:{generator.randint(20, 95)}",
+        "contrast": lambda: f"contrast:{generator.choice((55, 65, 80, 120, 135))}:{generator.randint(-30, 30)}",
+        "gbr": lambda: f"order:{generator.choice(('120', '201', '021', '102'))}",
+        "nv12-shift": lambda: f"nv12:{way * generator.randint(1, 6)}:{generator.randint(-3, 3)}",
+        "zero-point-wrong": lambda: f"norm quantize:100:{way * generator.randint(5, 40)}",
+        "scale-wrong": lambda: f"norm quantize:{generator.choice((40, 75, 130, 200))}:0",
+    }
+    return words[name]() if name in words else None
+
+
+def redrawn(fault: Fault, generator: random.Random) -> Fault:
+    """The same fault with other numbers."""
+    words = _drawn_words(fault.name, generator)
+    return fault if words is None else replace(fault, ops=words)
+
+
+def can_combine(model: str, first: Fault, second: Fault) -> bool:
     """Whether two faults can happen in one application, and leave enough to be seen."""
     if first.stage == second.stage or {"zero", "constant"} & {first.name, second.name}:
         return False
     # Bytes of floats show only the first quarter of a picture; another cut leaves nothing certain.
     names = {first.name, second.name}
-    if "norm-255" in names:
+    if names & {"norm-255", "not-normalized"}:
         return False  # three codes are left: what else was done cannot be seen
+    if "div255-twice" in names and model == "detector_int8":
+        return False  # nothing is left
     narrow = {"f32-bytes", "f32-bytes-normalized", "f16-bytes"}
     if names & narrow and (
         names & {"nc1hwc2", "packed-rows", "rgbx", "partial-73", "columns", "read-as-planes", "nchw"}
@@ -141,8 +192,10 @@ def can_combine(first: Fault, second: Fault) -> bool:
     if names & {"nc1hwc2", "rgbx"} and "partial-73" in names:
         return False
     # The packed copy is one of uint8 pixels.
-    return not ("packed-rows" in names and any("int8" in n or n in INT or n in FLOATS for n in names))
+    return not ("packed-rows" in names and any("int8" in n or n in NO_BYTES for n in names))
 
 
-INT = ("as-int8",)
-FLOATS = ("div255", "mean-only", "std-only", "reversed", "norm-255", "normalized-twice", "div255-twice")
+NO_BYTES = (
+    "as-int8", "div255", "mean-only", "std-only", "reversed", "norm-255", "normalized-twice", "div255-twice",
+    "zero-point-missing", "zero-point-wrong", "scale-wrong", "codes-wrapped",
+)  # fmt: skip

@@ -32,6 +32,12 @@ def variants(picture: np.ndarray, height: int, width: int) -> dict[str, np.ndarr
         "letterbox_end": cv2.copyMakeBorder(inner, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0)),
         "crop": cv2.resize(cut, size),
         "swapped": cv2.resize(picture, (height, width)),
+        "letterbox_black": cv2.copyMakeBorder(
+            inner, down // 2, down - down // 2, right // 2, right - right // 2, cv2.BORDER_CONSTANT, value=(0, 0, 0)
+        ),
+        "off_by_one": cv2.resize(picture[1:, 1:], size),
+        "turned_left": cv2.resize(cv2.rotate(picture, cv2.ROTATE_90_COUNTERCLOCKWISE), size),
+        "turned_right": cv2.resize(cv2.rotate(picture, cv2.ROTATE_90_CLOCKWISE), size),
     }
 
 

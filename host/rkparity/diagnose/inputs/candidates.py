@@ -10,19 +10,16 @@ from rkparity.diagnose.inputs.geometry import (
     NO_TURN,
     TURNS,
     Geometry,
-    boxed,
     cropped,
     from_picture,
-    keep,
     moved,
-    shifted,
     stretched,
+    trimmed,
     unchanged,
 )
 from rkparity.diagnose.inputs.records import Step
-from rkparity.diagnose.inputs.resample import METHODS, Taps
+from rkparity.diagnose.inputs.resample import METHODS
 from rkparity.diagnose.inputs.runtime import Problem
-from rkparity.diagnose.inputs.views import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,173 +93,23 @@ def _centre_crops(base: NDArray[Any], shape: tuple[int, int]) -> Iterator[Geomet
             yield item
 
 
-def all_methods(problem: Problem, picture: NDArray[Any] | None, chosen: list[Geometry]) -> list[Geometry]:
-    """The chosen families with every interpolation."""
-    families = {item.family for item in chosen if item.method}
-    result = []
-    shapes = {item.shape for item in chosen}
-    if picture is not None and families:
-        for shape in shapes:
-            made: list[Any] = [
-                item for size in (shape, shape[::-1]) for item in _implied(problem, picture, size, tuple(METHODS))
-            ]
-            for item in made:
-                for turn in (NO_TURN, *TURNS):
-                    candidate = item if turn == NO_TURN else item.turned(turn)
-                    if candidate.family in families and candidate.shape == shape:
-                        result.append(candidate)
-    for item in chosen:
-        if item.shift is not None and item.turn == NO_TURN and not item.method and picture is not None:
-            made = [stretched(picture, item.shape, method) for method in METHODS]
-            result += [moved(other, item.shift) for other in made if other is not None]
-    known = {item.family for item in result}
-    return [*(item for item in chosen if item.family not in known), *result]
-
-
-def measured_geometries(problem: Problem, picture: NDArray[Any] | None, view: View) -> list[Geometry]:
-    """Shifts, boxes and borders read off the view's own picture."""
-    if not problem.is_picture or view.layout.source[:2] != problem.base.shape[:2]:
-        return []
-    result: list[Geometry] = []
-    plane = view.plane(min(1, view.layout.source[2] - 1))
-    base = problem.base
-    for turn in (NO_TURN, *TURNS):
-        if turn[0] and base.shape[0] != base.shape[1]:
-            continue
-        start = unchanged(base) if turn == NO_TURN else unchanged(base).turned(turn)
-        moved = _turn(base[:, :, min(1, base.shape[2] - 1)], turn)
-        for down, right in shifts(plane, moved):
-            for edge in ("pad", "roll", "edge"):
-                result.append(_shift_of(start, base, turn, down, right, edge))
-    box = constant_border(plane)
-    if box is not None:
-        for method in ("bilinear", "area", "nearest"):
-            item = boxed(base, box, method)
-            result += [item] if item is not None else []
-        result.append(_bordered(base, box, "the border"))
-    inner = constant_border(base[:, :, 0].astype("float32"))
-    if inner is not None:
-        result.append(_bordered(base, inner, "the padding"))
-    return result
-
-
-def _shift_of(
-    start: Geometry, base: NDArray[Any], turn: tuple[bool, bool, bool], down: int, right: int, edge: str
-) -> Geometry:
-    """A shift after a turn: the same as a turn after the shift seen before the turn."""
-    if turn == NO_TURN:
-        return shifted(base, down, right, edge)
-    before_down, before_right = (-down if turn[1] else down), (-right if turn[2] else right)
-    if turn[0]:
-        before_down, before_right = before_right, before_down
-    item = shifted(base, before_down, before_right, edge).turned(turn)
-    step = Step("geometry.shifted", f"moved by {right} to the right and {down} down", {"right": right, "down": down})
-    return replace(item, steps=(*start.steps, step))
-
-
-def _turn(plane: NDArray[Any], turn: tuple[bool, bool, bool]) -> NDArray[Any]:
-    plane = plane.T if turn[0] else plane
-    plane = plane[::-1] if turn[1] else plane
-    return plane[:, ::-1] if turn[2] else plane
-
-
-def shifts(seen: NDArray[Any], wanted: NDArray[Any]) -> list[tuple[int, int]]:
-    """(down, right) by which `seen` is moved from `wanted`: the highest peaks of the phase correlation."""
-    import numpy as np
-    from scipy import fft
-
-    if seen.shape != wanted.shape:
-        return []
-    first, second = seen.astype(np.float32), wanted.astype(np.float32)
-    window = np.hanning(seen.shape[0])[:, None].astype(np.float32) * np.hanning(seen.shape[1])[None, :].astype(
-        np.float32
-    )
-    cross = fft.rfft2((first - first.mean()) * window)
-    cross *= fft.rfft2((second - second.mean()) * window).conj()
-    size = np.abs(cross)
-    correlation = fft.irfft2(cross / (size + 1e-3 * float(size.max()) + 1e-12), s=seen.shape)
-    deviation = float(correlation.std()) or 1.0
-    found = []
-    for flat in np.argpartition(correlation.reshape(-1), -3)[-3:]:
-        down, right = divmod(int(flat), seen.shape[1])
-        if correlation[down, right] < 8 * deviation:
-            continue
-        down = down - seen.shape[0] if down > seen.shape[0] // 2 else down
-        right = right - seen.shape[1] if right > seen.shape[1] // 2 else right
-        if (down, right) != (0, 0):
-            found.append((down, right))
-    return found
-
-
-def constant_border(plane: NDArray[Any]) -> tuple[int, int, int, int] | None:
-    """(top, left, height, width) of what lies inside rows and columns of one value; None without such a border."""
-    import numpy as np
-
-    for corner in (plane[0, 0], plane[-1, -1]):
-        other = plane != corner
-        rows, columns = np.flatnonzero(other.any(axis=1)), np.flatnonzero(other.any(axis=0))
-        if rows.size < 2 or columns.size < 2:
-            return None
-        box = (int(rows[0]), int(columns[0]), int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1))
-        if box[2:] != plane.shape and (plane.shape[0] - box[2] > 1 or plane.shape[1] - box[3] > 1):
-            return box
-    return None
-
-
-def _bordered(base: NDArray[Any], box: tuple[int, int, int, int], what: str) -> Geometry:
-    """The expected input with everything outside the box replaced by one value."""
-    top, left, height, width = box
-    rows, columns = keep(base.shape[0]), keep(base.shape[1])
-    row_inside, column_inside = rows.inside.copy(), columns.inside.copy()
-    row_inside[:top] = row_inside[top + height :] = False
-    column_inside[:left] = column_inside[left + width :] = False
-    step = Step("geometry.pad_value", f"{what} outside {width} x {height} at ({left}, {top}) has another value")
-    return Geometry(
-        base,
-        Taps(rows.index, rows.weight, row_inside),
-        Taps(columns.index, columns.weight, column_inside),
-        NO_TURN,
-        (step,),
-        f"border-{box}",
-        exact=True,
-    )
-
-
-def chroma_shifted(problem: Problem, view: View) -> list[Geometry]:
-    """The expected input with its colours moved against its brightness, by what the view's own colours show."""
-    import numpy as np
-
-    base = problem.base.astype(np.float32)
-    if view.layout.source != problem.shape:
-        return []
-    seen = np.stack([view.plane(channel) for channel in range(3)], axis=2)
-    luma = base @ np.array([0.299, 0.587, 0.114], np.float32)
-    blurred = _halved(base - luma[:, :, None])
-    results = []
-    for number, (first, second) in enumerate(((0, 1), (2, 1))):
-        wanted, shown = blurred[:, :, first] - blurred[:, :, second], seen[:, :, first] - seen[:, :, second]
-        for down, right in shifts(shown, wanted)[:2] + [(0, 0)] * (number == 0):
-            if max(abs(down), abs(right)) > 16:
-                continue
-            moved = np.roll(blurred, (down, right), axis=(0, 1))
-            picture = np.clip(np.rint(luma[:, :, None] + moved), 0, 255).astype(np.uint8)
-            step = Step(
-                "colour.chroma_shift" if (down, right) != (0, 0) else "colour.chroma_halved",
-                f"the colours are moved by {right} to the right and {down} down against the brightness"
-                if (down, right) != (0, 0)
-                else "the colours have half the resolution (4:2:0)",
-                {"right": right, "down": down},
-            )
-            results.append(replace(unchanged(picture, (step,), f"chroma-{down}-{right}"), exact=False))
-    return results
-
-
-def _halved(chroma: NDArray[Any]) -> NDArray[Any]:
-    """Every 2x2 block replaced by its mean, as 4:2:0 does."""
-    import numpy as np
-
-    height, width = chroma.shape[0] // 2 * 2, chroma.shape[1] // 2 * 2
-    blocks = chroma[:height, :width].reshape(height // 2, 2, width // 2, 2, -1).mean(axis=(1, 3))
-    result: NDArray[Any] = chroma.copy()
-    result[:height, :width] = np.repeat(np.repeat(blocks, 2, axis=0), 2, axis=1)
-    return result
+def all_methods(problem: Problem, picture: NDArray[Any], chosen: Geometry) -> list[Geometry]:
+    """The chosen geometry with every interpolation, and crops that are off by one instead of the whole picture."""
+    family, _, turned_as = chosen.family.split("~")[0].partition("+")
+    whole = family in ("same", "stretch", "restretch")
+    family = "stretch" if whole else family
+    shape = chosen.shape
+    made: list[Geometry] = []
+    for size in dict.fromkeys((shape, shape[::-1])):
+        items = [item for item in _implied(problem, picture, size, tuple(METHODS)) if item.family == family]
+        if whole:
+            # Which interpolation was used is seen from the whole picture; a crop by one is tried with the common ones.
+            items += trimmed(picture, size, tuple(dict.fromkeys(("bilinear", "area", chosen.method or "bilinear"))))
+        for item in items:
+            for turn in (NO_TURN, *TURNS):
+                turned = item if turn == NO_TURN else item.turned(turn)
+                if turned.shape == shape and turned.family.partition("+")[2] == turned_as:
+                    made.append(turned)
+    if chosen.shift is None:
+        return made
+    return [moved(item, *chosen.shift) for item in made]

@@ -16,31 +16,28 @@ _KR_KB = {"BT.601": (0.299, 0.114), "BT.709": (0.2126, 0.0722)}
 
 @dataclass(frozen=True)
 class Colour:
-    """out = matrix @ in + offset, per pixel, rounded and cut to 0..255 unless it only moves channels.
+    """Stages of out = matrix @ in + offset, per pixel, each rounded and cut to 0..255; then channels are put in order.
 
-    `order` is which expected channel each observed one holds, or None for a mix.
+    YUV is kept in 8 bits between encoding and decoding, hence two stages. `order` is which channel each observed one
+    holds; with no stages it is all that happens.
     """
 
     steps: tuple[Step, ...]
-    matrix: NDArray[Any]
-    offset: NDArray[Any]
-    order: tuple[int, ...] | None
+    stages: tuple[tuple[NDArray[Any], NDArray[Any]], ...]
+    order: tuple[int, ...]
 
     def apply(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Pixels, channels last."""
         import numpy as np
 
-        if self.order is not None:
-            return pixels[..., list(self.order)]
-        mixed = pixels.astype(np.float32) @ self.matrix.T.astype(np.float32) + self.offset.astype(np.float32)
-        rounded: NDArray[Any] = np.clip(np.rint(mixed), 0, 255)
-        return rounded
+        for matrix, offset in self.stages:
+            mixed = pixels.astype(np.float32) @ matrix.T.astype(np.float32) + offset.astype(np.float32)
+            pixels = np.clip(np.rint(mixed), 0, 255)
+        return pixels[..., list(self.order)]
 
 
 def orders(channels: int) -> list[Colour]:
     """Every order of up to four channels; the right one first."""
-    import numpy as np
-
     result = []
     for order in itertools.permutations(range(channels)) if channels <= 4 else [tuple(range(channels))]:
         steps: tuple[Step, ...] = ()
@@ -51,7 +48,7 @@ def orders(channels: int) -> list[Colour]:
             identifier = "channels.swapped" if reverse else "channels.order"
             text = f"the channels come as {seen} where {names} is expected"
             steps = (Step(identifier, text, {f"channel_{i}": index for i, index in enumerate(order)}),)
-        result.append(Colour(steps, np.eye(channels)[list(order)], np.zeros(channels), order))
+        result.append(Colour(steps, (), order))
     return result
 
 
@@ -76,31 +73,28 @@ def mixes() -> list[Colour]:
     spaces = [(name, full) for name in _KR_KB for full in (False, True)]
     result = []
 
-    def add(identifier: str, text: str, matrix: NDArray[Any], offset: NDArray[Any]) -> None:
-        result.append(Colour((Step(identifier, text),), matrix, offset, None))
+    def add(identifier: str, text: str, *stages: tuple[NDArray[Any], NDArray[Any]]) -> None:
+        result.append(Colour((Step(identifier, text),), stages, (0, 1, 2)))
 
     swap = np.eye(3)[[0, 2, 1]]
     for name, full in spaces:
         encode, shift = _encode(name, full)
         said = f"{name} {'full' if full else 'limited'} range"
-        add("colour.yuv_as_rgb", f"Y, U, V ({said}) are given as R, G, B", encode, shift)
-        add("colour.yuv_as_rgb", f"Y, V, U ({said}) are given as R, G, B", swap @ encode, shift)
+        add("colour.yuv_as_rgb", f"Y, U, V ({said}) are given as R, G, B", (encode, shift))
+        add("colour.yuv_as_rgb", f"Y, V, U ({said}) are given as R, G, B", (swap @ encode, shift))
         for other, other_full in spaces:
             decode, other_shift = _encode(other, other_full)
             decode = np.linalg.inv(decode)
+            back = (decode, -decode @ other_shift)
             if (name, full) != (other, other_full):
                 wrong = f"{other} {'full' if other_full else 'limited'} range"
                 kind = "colour.yuv_range" if name == other else "colour.yuv_standard"
                 if name != other and full != other_full:
                     kind = "colour.yuv_standard_and_range"
-                add(kind, f"YUV of {said} was decoded as {wrong}", decode @ encode, decode @ (shift - other_shift))
+                add(kind, f"YUV of {said} was decoded as {wrong}", (encode, shift), back)
             else:
-                add(
-                    "colour.uv_swapped",
-                    f"U and V are exchanged (NV12 decoded as NV21; {said})",
-                    decode @ swap @ encode,
-                    np.zeros(3),
-                )
+                text = f"U and V are exchanged (NV12 decoded as NV21; {said})"
+                add("colour.uv_swapped", text, (swap @ encode, shift), back)
     return result
 
 
@@ -112,4 +106,4 @@ def grey(channels: int) -> list[Colour]:
         return []
     weights = (np.array([0.299, 0.587, 0.114]), np.array([0.114, 0.587, 0.299]))
     step = Step("colour.grey", "all channels hold the grey picture")
-    return [Colour((step,), np.tile(item, (3, 1)), np.zeros(3), None) for item in weights]
+    return [Colour((step,), ((np.tile(item, (3, 1)), np.zeros(3)),), (0, 1, 2)) for item in weights]

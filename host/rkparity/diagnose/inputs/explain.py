@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rkparity.diagnose.inputs.runtime import Problem
     from rkparity.diagnose.inputs.search import Checked
 
-# A chain is believed when this share of the elements is within one unit of it, or the rest is this small.
+# A chain is believed when this share of the elements is within one unit of it, and what it leaves is this small.
 _MATCHED, _RMS, _RELATIVE = 0.97, 1.0, 0.3
 _TIE = 0.75
 
@@ -91,6 +91,9 @@ def _first_part(
 
     from rkparity.diagnose.inputs.chains import Fit as FitOf
 
+    # A constant beginning (padding) is right by itself and shows nothing.
+    level = problem.base.reshape(-1)
+    least = 0.25 * float(level.std())
     options: list[tuple[tuple[Step, ...], Any, float]] = [((), difference, fit.unit)]
     for item in checked[:3]:
         elements = item.chain.view.reading.elements
@@ -108,6 +111,8 @@ def _first_part(
         filled = int(np.argmax(gain)) + 1
         right = 1 - before[filled - 1] / filled
         after = (before[-1] - before[filled - 1]) / max(total - filled, 1)
+        if filled > 2 and float(level[:filled].std()) < least:
+            continue
         if right > 0.995 and after > 0.6 and 0.03 < filled / total < 0.98:
             step = Step(
                 "stale.partly_filled",
@@ -124,7 +129,8 @@ def _ranked(items: list[Any], fit: Fit) -> tuple[InputHypothesis, ...]:
     for item in items:
         if isinstance(item, tuple):
             steps, own = item
-            cost = own.cost + 1.5 * len(steps) + 2.5
+            filled = steps[-1].numbers
+            cost = own.cost + 1.5 * len(steps) + 2.5 + 6.0 * (1 - filled["filled"] / filled["elements"])
         else:
             steps, own, cost = item.chain.steps, item.chain.fit, item.chain.cost
         before = max(fit.rms * fit.unit, 1e-9)
@@ -145,7 +151,7 @@ def _remaining(fit: Fit) -> str:
 
 
 def _is_believed(best: InputHypothesis) -> bool:
-    exact = best.matched >= _MATCHED or best.residual <= _RMS
+    exact = best.matched >= _MATCHED and best.residual <= _RMS
     return exact and best.relative < _RELATIVE
 
 

@@ -30,7 +30,8 @@ class Geometry:
     """A picture of `shape` (H, W) made from `source` (h, w, C): taps along each axis, then a turn.
 
     What lies outside the taps is padding. `family` groups those that differ by the interpolation only; `method` is it.
-    `exact`: made from the expected input by moving pixels, so nothing is lost by interpolation.
+    `exact`: made from the expected input by moving pixels, so nothing is lost by interpolation. `fixed_region`: the
+    regions of `full` when the source is a finished picture.
     """
 
     source: NDArray[Any]
@@ -42,6 +43,7 @@ class Geometry:
     method: str = ""
     exact: bool = False
     shift: tuple[int, int, str] | None = None
+    fixed_region: NDArray[Any] | None = None
 
     @property
     def kind(self) -> str:
@@ -65,6 +67,8 @@ class Geometry:
         if transpose:
             y, x = x, y
         inside = self.rows.inside[y] & self.columns.inside[x]
+        if self.fixed_region is not None:
+            inside = self.fixed_region[y, x] == 0
         values = np.zeros((rows.size, self.source.shape[2]), np.float32)
         row_index, column_index = self.rows.index[y], self.columns.index[x]
         row_weight, column_weight = self.rows.weight[y], self.columns.weight[x]
@@ -76,7 +80,7 @@ class Geometry:
         return self._rounded(values), inside
 
     def full(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The whole result (H, W, C) as float32, and (H, W) of what is no padding."""
+        """The whole result (H, W, C) as float32, and (H, W) uint8: 0 picture, 1 padding, 2 came in by a move."""
         import numpy as np
 
         height, width, channels = self.source.shape
@@ -92,14 +96,21 @@ class Geometry:
             result = np.stack(parts, axis=2).astype(np.float32)
         inside = self.rows.inside[:, None] & self.columns.inside[None, :]
         result[~inside] = 0
+        region = np.where(inside, 0, 1).astype(np.uint8)
+        if self.rows.entered is not None:
+            region[self.rows.entered & ~self.rows.inside] = 2
+        if self.columns.entered is not None:
+            region[:, self.columns.entered & ~self.columns.inside] = 2
+        if self.fixed_region is not None:
+            region = self.fixed_region
         transpose, flip_rows, flip_columns = self.turn
         if transpose:
-            result, inside = result.transpose(1, 0, 2), inside.T
+            result, region = result.transpose(1, 0, 2), region.T
         if flip_rows:
-            result, inside = result[::-1], inside[::-1]
+            result, region = result[::-1], region[::-1]
         if flip_columns:
-            result, inside = result[:, ::-1], inside[:, ::-1]
-        return self._rounded(np.ascontiguousarray(result)), np.ascontiguousarray(inside)
+            result, region = result[:, ::-1], region[:, ::-1]
+        return self._rounded(np.ascontiguousarray(result)), np.ascontiguousarray(region)
 
     def _rounded(self, values: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
@@ -116,21 +127,32 @@ class Geometry:
         return replace(self, turn=turn, steps=(*self.steps, Step(identifier, text)), family=f"{self.family}+{turn}")
 
 
-def moved(made: Geometry, shift: tuple[int, int, str]) -> Geometry:
-    """A picture, not turned, moved by whole pixels after it was made."""
-    down, right, edge = shift
-    base = shifted(made.source[:1, :1].repeat(made.shape[0], 0).repeat(made.shape[1], 1), down, right, edge)
+def moved(made: Geometry, down: int, right: int, edge: str) -> Geometry:
+    """A picture moved by whole pixels after it was made and turned.
+
+    What comes in: padding ("pad"), the other side ("roll"), the edge ("edge").
+    """
+    import numpy as np
+
+    along = [-down if made.turn[1] else down, -right if made.turn[2] else right]
+    if made.turn[0]:
+        along.reverse()
     taps = []
-    for own, by in ((made.rows, base.rows), (made.columns, base.columns)):
-        place = by.index[:, 0]
-        taps.append(Taps(own.index[place], own.weight[place], own.inside[place] & by.inside))
+    for own, by in zip((made.rows, made.columns), along):
+        length = own.index.shape[0]
+        place = np.arange(length) - by
+        entered = (place < 0) | (place >= length)
+        place = place % length if edge == "roll" else np.clip(place, 0, length - 1)
+        inside = own.inside[place] & ~entered if edge == "pad" else own.inside[place]
+        taps.append(Taps(own.index[place], own.weight[place], inside, entered if edge == "pad" else None))
+    step = Step("geometry.shifted", f"moved by {right} to the right and {down} down", {"right": right, "down": down})
     return replace(
         made,
         rows=taps[0],
         columns=taps[1],
-        steps=(*made.steps, *base.steps),
-        family=f"{made.family}~{shift}",
-        shift=shift,
+        steps=(*made.steps, step),
+        family=f"{made.family}~{down},{right},{edge}",
+        shift=(down, right, edge),
     )
 
 
@@ -223,20 +245,25 @@ def cropped(
     return Geometry(source, rows, columns, NO_TURN, (step,), f"crop-{box}", method)
 
 
-def shifted(source: NDArray[Any], down: int, right: int, edge: str) -> Geometry:
-    """The picture moved by whole pixels; what comes in: padding ("pad"), the other side ("roll"), the edge."""
+def relocated(source: NDArray[Any], box: tuple[int, int, int, int], down: int, right: int) -> Geometry | None:
+    """A letterboxed picture, in `box` (top, left, height, width) of the source, at another place in its padding."""
     import numpy as np
 
     taps = []
-    for length, by in ((source.shape[0], down), (source.shape[1], right)):
-        place = np.arange(length) - by
-        inside = np.ones(length, bool) if edge != "pad" else (place >= 0) & (place < length)
-        index = place % length if edge == "roll" else np.clip(place, 0, length - 1)
-        taps.append(Taps(index[:, None], np.ones((length, 1)), inside))
-    step = Step("geometry.shifted", f"moved by {right} to the right and {down} down", {"right": right, "down": down})
-    return Geometry(
-        source, taps[0], taps[1], NO_TURN, (step,), f"shift-{down}-{right}-{edge}", "", True, (down, right, edge)
+    for axis, by in ((0, down), (1, right)):
+        start, length, total = box[axis] + by, box[axis + 2], source.shape[axis]
+        if start < 0 or start + length > total:
+            return None
+        place = np.arange(total)
+        inside = (place >= start) & (place < start + length)
+        taps.append(Taps(np.clip(place - by, 0, total - 1)[:, None], np.ones((total, 1)), inside))
+    top, left = box[0] + down, box[1] + right
+    step = Step(
+        "geometry.letterboxed",
+        f"the picture lies at ({left}, {top}) in the padding, not at ({box[1]}, {box[0]})",
+        {"left": left, "top": top, "width": box[3], "height": box[2]},
     )
+    return Geometry(source, taps[0], taps[1], NO_TURN, (step,), f"relocated-{down}-{right}", exact=True)
 
 
 def boxed(source: NDArray[Any], box: tuple[int, int, int, int], method: str) -> Geometry | None:
@@ -259,6 +286,21 @@ def boxed(source: NDArray[Any], box: tuple[int, int, int, int], method: str) -> 
         f"boxed-{box}",
         method,
     )
+
+
+# Rows and columns missing at the top, left, bottom and right when a crop's bounds are off by one.
+_TRIMS = ((1, 1, 0, 0), (0, 0, 1, 1), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1, 1, 1, 1))
+
+
+def trimmed(picture: NDArray[Any], shape: tuple[int, int], methods: tuple[str, ...]) -> Iterator[Geometry]:
+    """The picture without its outermost rows or columns, resized to the shape: a crop that is off by one."""
+    height, width = picture.shape[:2]
+    for method in methods:
+        for top, left, bottom, right in _TRIMS:
+            box = (top, left, height - top - bottom, width - left - right)
+            item = cropped(picture, shape, box, method, "the outermost rows or columns are missing")
+            if item is not None:
+                yield replace(item, family=f"trim-{top}{left}{bottom}{right}")
 
 
 def from_picture(picture: NDArray[Any], shape: tuple[int, int], methods: tuple[str, ...]) -> Iterator[Geometry]:

@@ -39,23 +39,57 @@ class Layout:
         return where.reshape(-1)
 
 
+def offset_layout(shape: tuple[int, int, int], offset: int) -> Layout:
+    """The buffer read from another element than its first."""
+    _, width, channels = shape
+    step = Step(
+        "layout.offset",
+        f"the buffer was read from {abs(offset)} element(s) {'after' if offset > 0 else 'before'} its start",
+        {"offset": offset},
+    )
+    return Layout((step,), shape, lambda h, w, c: (h * width + w) * channels + c - offset)
+
+
 def layouts(shape: tuple[int, int, int], strides: tuple[int, ...], offsets: tuple[int, ...]) -> Iterator[Layout]:
     """Every layout worth trying. `strides` are row lengths in elements and `offsets` shifts seen in the data."""
     height, width, channels = shape
-    count, row = height * width * channels, width * channels
+    yield Layout((), shape, _packed(shape))
+    yield from _orders(shape)
+    if height != width and min(height, width) > 1:
+        yield Layout(
+            (Step("layout.hw_transposed", "the picture is stored column by column (W, H, C)"),),
+            shape,
+            lambda h, w, c: (w * height + h) * channels + c,
+        )
+        text = f"height and width are swapped: the picture was made {height} wide and {width} high"
+        swapped, source = Step("layout.hw_swapped", text), (width, height, channels)
+        yield Layout((swapped,), source, _packed(source))
+        for item in _orders(source):
+            yield Layout((swapped, *item.steps), source, item.place)
+    yield from _strided(shape, strides)
+    for offset in offsets:
+        yield offset_layout(shape, offset)
 
-    def packed(h: Any, w: Any, c: Any) -> Any:
-        return (h * width + w) * channels + c
+
+def _packed(shape: tuple[int, int, int]) -> Place:
+    _, width, channels = shape
+    return lambda h, w, c: (h * width + w) * channels + c
+
+
+def _orders(shape: tuple[int, int, int]) -> Iterator[Layout]:
+    """The orders of elements, and pixels that are wider than the model's."""
+    height, width, channels = shape
+    count = height * width * channels
+    packed = _packed(shape)
 
     def as_planes(position: Any) -> Any:
         plane = height * width
         inside = position % plane
         return _keep((inside * channels + position // plane), position, count)
 
-    def of(identifier: str, text: str, place: Place, source: tuple[int, int, int] = shape, **numbers: float) -> Layout:
-        return Layout((Step(identifier, text, numbers),), source, place)
+    def of(identifier: str, text: str, place: Place, **numbers: float) -> Layout:
+        return Layout((Step(identifier, text, numbers),), shape, place)
 
-    yield Layout((), shape, packed)
     if channels > 1 and height * width > 1:
         yield of(
             "layout.nchw_as_nhwc",
@@ -67,18 +101,6 @@ def layouts(shape: tuple[int, int, int], strides: tuple[int, ...], offsets: tupl
             "the buffer is NHWC (interleaved) and was read as NCHW planes",
             lambda h, w, c: as_planes(packed(h, w, c)),
         )
-    if height != width and min(height, width) > 1:
-        yield of(
-            "layout.hw_transposed",
-            "the picture is stored column by column (W, H, C)",
-            lambda h, w, c: (w * height + h) * channels + c,
-        )
-        yield of(
-            "layout.hw_swapped",
-            f"height and width are swapped: the picture was made {height} wide and {width} high",
-            lambda h, w, c: (h * height + w) * channels + c,
-            (width, height, channels),
-        )
     if channels == 3:
         for offset, what in ((0, "RGBX"), (1, "XRGB")):
             yield of(
@@ -89,49 +111,40 @@ def layouts(shape: tuple[int, int, int], strides: tuple[int, ...], offsets: tupl
                 offset=offset,
             )
     for block in (16, 8):
-        if channels % block and count > block:
+        if count <= block or channels == block:
+            continue
 
-            def native(h: Any, w: Any, c: Any, block: int = block) -> Any:
-                return ((c // block) * height * width + h * width + w) * block + c % block
+        def native(h: Any, w: Any, c: Any, block: int = block) -> Any:
+            return ((c // block) * height * width + h * width + w) * block + c % block
 
-            yield of(
-                "layout.nc1hwc2_as_nhwc", f"the buffer is NC1HWC2 with C2 = {block}, read as NHWC", native, c2=block
-            )
-            yield of(
-                "layout.nc1hwc2_as_nchw",
-                f"the buffer is NC1HWC2 with C2 = {block}, read as NCHW",
-                lambda h, w, c, place=native: as_planes(place(h, w, c)),
-                c2=block,
-            )
-        elif channels > block:
-            yield of(
-                "layout.nc1hwc2_as_nhwc",
-                f"the buffer is NC1HWC2 with C2 = {block}, read as NHWC",
-                lambda h, w, c, b=block: ((c // b) * height * width + h * width + w) * b + c % b,
-                c2=block,
-            )
+        yield of("layout.nc1hwc2_as_nhwc", f"the buffer is NC1HWC2 with C2 = {block}, read as NHWC", native, c2=block)
+        yield of(
+            "layout.nc1hwc2_as_nchw",
+            f"the buffer is NC1HWC2 with C2 = {block}, read as NCHW",
+            lambda h, w, c, place=native: as_planes(place(h, w, c)),
+            c2=block,
+        )
+
+
+def _strided(shape: tuple[int, int, int], strides: tuple[int, ...]) -> Iterator[Layout]:
+    height, width, channels = shape
+    count, row = height * width * channels, width * channels
+    packed = _packed(shape)
     for stride in strides:
         if stride > row:
-            yield of(
-                "layout.row_stride",
-                f"rows are {stride} elements apart in the buffer but were read as {row} apart",
+            text = f"rows are {stride} elements apart in the buffer but were read as {row} apart"
+            yield Layout(
+                (Step("layout.row_stride", text, {"stride": stride}),),
+                shape,
                 lambda h, w, c, s=stride: h * s + w * channels + c,
-                stride=stride,
             )
         elif row < 2 * row - stride:
-            yield of(
-                "layout.packed_rows",
-                f"the buffer's rows are packed ({row} elements) but were read {2 * row - stride} apart (w_stride)",
+            text = f"the buffer's rows are packed ({row} elements) but were read {2 * row - stride} apart (w_stride)"
+            yield Layout(
+                (Step("layout.packed_rows", text, {"stride": 2 * row - stride}),),
+                shape,
                 lambda h, w, c, s=2 * row - stride: _unpadded(packed(h, w, c), s, row, count),
-                stride=2 * row - stride,
             )
-    for offset in offsets:
-        yield of(
-            "layout.offset",
-            f"the buffer was read from {abs(offset)} element(s) {'after' if offset > 0 else 'before'} its start",
-            lambda h, w, c, o=offset: packed(h, w, c) - o,
-            offset=offset,
-        )
 
 
 def _keep(positions: Any, original: Any, count: int) -> Any:

@@ -25,11 +25,15 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Taps:
-    """For every output position: `index` (n, k) of the source, `weight` (n, k), and whether it lies inside."""
+    """For every output position: `index` (n, k) of the source, `weight` (n, k), and whether it lies inside.
+
+    `entered`: positions that came in when the picture was moved; None when it was not.
+    """
 
     index: NDArray[Any]
     weight: NDArray[Any]
     inside: NDArray[Any]
+    entered: NDArray[Any] | None = None
 
 
 def resize_taps(source: int, target: int, method: str) -> Taps | None:

@@ -59,11 +59,11 @@ class Runtime:
         scaled: NDArray[Any] = (codes - self.zero_point) * (self.scale * self.std[channels]) + self.mean[channels]
         return scaled
 
-    def codes(self, numbers: NDArray[Any]) -> NDArray[Any]:
+    def codes(self, numbers: NDArray[Any], channels: NDArray[Any] | slice = slice(None)) -> NDArray[Any]:
         """The int8 codes behind dequantised numbers in pixel units, channels last."""
         import numpy as np
 
-        codes = np.rint((numbers - self.mean) / (self.std * self.scale)) + self.zero_point
+        codes = np.rint((numbers - self.mean[channels]) / (self.std[channels] * self.scale)) + self.zero_point
         return np.asarray(np.clip(codes, -128, 127))
 
 

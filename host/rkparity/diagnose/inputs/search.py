@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.inputs.candidates import (
-    all_methods,
-    chroma_shifted,
-    first_geometries,
-    measured_geometries,
-)
-from rkparity.diagnose.inputs.chains import Chain, Fit, Naming, measure, whole
+from rkparity.diagnose.inputs.candidates import all_methods, first_geometries
+from rkparity.diagnose.inputs.chains import Chain, Fit, measure, whole
+from rkparity.diagnose.inputs.chroma import subsampled
+from rkparity.diagnose.inputs.geometry import Geometry
+from rkparity.diagnose.inputs.measured import late_and_moved, measured
+from rkparity.diagnose.inputs.naming import Naming
 from rkparity.diagnose.inputs.pairing import Pair, score_pairs
 from rkparity.diagnose.inputs.runtime import Problem
 from rkparity.diagnose.inputs.views import View, views
@@ -36,14 +36,12 @@ class Checked:
 def search(problem: Problem, picture: NDArray[Any] | None) -> list[Checked]:
     """The best chains, the best first."""
     found = views(problem)
-    geometries: list[Any] = []
+    geometries: list[Geometry] = []
     for shape in sorted({view.layout.source[:2] for view in found}):
         geometries += first_geometries(problem, picture, shape)
     pairs = score_pairs(found, geometries)
     lead = _leading_views(pairs, found)
-    measured = [item for view in lead for item in measured_geometries(problem, picture, view)]
-    if measured:
-        pairs = sorted(pairs + score_pairs(lead, measured), key=lambda pair: -pair.rank)
+    pairs = sorted(pairs + _measured_pairs(problem, pairs, lead, found), key=lambda pair: -pair.rank)
     naming = Naming(problem)
     chains: list[Chain] = []
     for number, pair in enumerate(_chosen(pairs)):
@@ -53,11 +51,7 @@ def search(problem: Problem, picture: NDArray[Any] | None) -> list[Checked]:
         chains += [replace(chain, score=pair.score) for chain in naming.chains(pair, fitted=number < 6)]
         chains.sort(key=lambda chain: chain.cost)
     chains = _refined(problem, picture, naming, chains)
-    if problem.shape[2] == 3 and problem.whole and (not chains or chains[0].fit.matched < 0.97):
-        for view in lead[:2]:
-            for item in chroma_shifted(problem, view):
-                chains += naming.chains(Pair(view, item, 1.0), fitted=False)
-        chains.sort(key=lambda chain: chain.cost)
+    chains = _subsampled(naming, chains)
     checked: list[Checked] = []
     for chain in _different(chains)[:_CHAINS_CHECKED]:
         if len(checked) >= 3 and chain.cost > chains[0].cost + _OUT_OF_REACH:
@@ -65,6 +59,51 @@ def search(problem: Problem, picture: NDArray[Any] | None) -> list[Checked]:
         judged, predicted = whole(problem, chain)
         checked.append(Checked(judged, predicted))
     return sorted(checked, key=lambda item: item.chain.cost)
+
+
+def _measured_pairs(problem: Problem, pairs: list[Pair], lead: list[View], found: list[View]) -> list[Pair]:
+    """What the leading views show of moves, boxes and starts elsewhere, scored."""
+    items: dict[int, tuple[View, list[Geometry]]] = {}
+
+    def likely(view: View) -> list[Geometry]:
+        shape = view.layout.source[:2]
+        ranked = [pair.geometry for pair in pairs if pair.view is view and pair.geometry.method != "area"]
+        return ranked or [pair.geometry for pair in pairs if pair.geometry.shape == shape]
+
+    shifted = [view for view in found if [step.id for step in view.layout.steps] == ["layout.offset"]]
+    made = itertools.chain(
+        *(measured(problem, view, likely(view)) for view in lead),
+        *(late_and_moved(problem, view, likely(view)) for view in shifted),
+    )
+    same: dict[str, View] = {}
+    for view, geometry in made:
+        # Equal views made for several geometries are one.
+        key = f"{id(view.reading)} {[step.text for step in view.steps]}"
+        one = same.setdefault(key, view)
+        items.setdefault(id(one), (one, []))[1].append(geometry)
+    result: list[Pair] = []
+    for view, own in items.values():
+        result += score_pairs([view], own)
+    return result
+
+
+def _subsampled(naming: Naming, chains: list[Chain]) -> list[Chain]:
+    """The best chains' pictures with colours through 4:2:0, when they leave something."""
+    problem = naming.problem
+    if problem.shape[2] != 3 or not problem.whole or not problem.is_picture or not chains or chains[0].fit.rms < 0.05:
+        return chains
+    tried: set[tuple[int, str]] = set()
+    more: list[Chain] = []
+    for chain in chains:
+        key = (id(chain.view), chain.geometry.family.split("~")[0])
+        if key in tried or chain.view.reading.kind:
+            continue
+        if len(tried) >= 3 or chain.cost > chains[0].cost + _OUT_OF_REACH:
+            break
+        tried.add(key)
+        for geometry in subsampled(chain.view, chain.geometry):
+            more += naming.chains(Pair(chain.view, geometry, 1.0))[:3]
+    return sorted(chains + more, key=lambda chain: chain.cost)
 
 
 def _leading_views(pairs: list[Pair], found: list[View]) -> list[View]:
@@ -101,22 +140,22 @@ def _chosen(pairs: list[Pair]) -> list[Pair]:
 
 
 def _refined(problem: Problem, picture: NDArray[Any] | None, naming: Naming, chains: list[Chain]) -> list[Chain]:
-    """The best resized pictures again with every interpolation."""
-    best = [chain for chain in chains[:60] if chain.geometry.method or chain.geometry.shift]
+    """The best pictures again with every interpolation, and with crops that are off by one."""
+    best = [chain for chain in chains[:60] if chain.geometry.fixed_region is None]
     if picture is None or not best:
         return chains
     tried: set[tuple[int, str]] = set()
     more: list[Chain] = []
     for chain in best:
         key = (id(chain.view), chain.geometry.family)
-        if key in tried or len(tried) >= 4 or chain.cost > chains[0].cost + 25 or chains[0].fit.rms < 0.2:
+        if key in tried or len(tried) >= 3 or chain.cost > chains[0].cost + 15 or chains[0].fit.rms < 0.05:
             continue
         tried.add(key)
         # With colours and values as they are, the interpolation shows; then everything is named again for it.
-        judged = [naming.again(chain, geometry) for geometry in all_methods(problem, picture, [chain.geometry])]
+        judged = [naming.again(chain, geometry) for geometry in all_methods(problem, picture, chain.geometry)]
         judged.sort(key=lambda item: item.cost)
         for best_made in judged[:2]:
-            more += naming.chains(Pair(chain.view, best_made.geometry, 1.0), fitted=False)[:2]
+            more += naming.chains(Pair(chain.view, best_made.geometry, 1.0))[:3]
     return sorted(chains + more, key=lambda chain: chain.cost)
 
 
@@ -160,8 +199,3 @@ def views_identity(problem: Problem) -> View:
 
     reading = Reading((), problem.observed.reshape(-1))
     return View(reading, next(layouts(problem.shape, (), ())), reading.elements.size)
-
-
-def with_note(checked: Checked, chain: Chain) -> Checked:
-    """The same prediction for another chain."""
-    return replace(checked, chain=chain)

@@ -28,15 +28,17 @@ class ValueMap:
     codes: bool = False
     weight: float = 0.0
 
-    def observed(self, pixels: NDArray[Any], problem: Problem) -> NDArray[Any]:
-        """What the runtime then holds, in pixel units."""
+    def observed(
+        self, pixels: NDArray[Any], problem: Problem, channels: NDArray[Any] | slice = slice(None)
+    ) -> NDArray[Any]:
+        """What the runtime then holds, in pixel units. `channels`: which channel it takes each number for."""
         import numpy as np
 
         with np.errstate(over="ignore", invalid="ignore"):
             numbers = self.numbers(pixels)
             if self.codes:
-                return problem.runtime.dequantized(numbers, slice(None))
-            return problem.runtime.given(numbers, slice(None))
+                return problem.runtime.dequantized(numbers, channels)
+            return problem.runtime.given(numbers, channels)
 
 
 def value_maps(problem: Problem) -> Iterator[ValueMap]:
@@ -50,7 +52,7 @@ def value_maps(problem: Problem) -> Iterator[ValueMap]:
     if not problem.runtime.pixels:
         for step, numbers in floats:
             yield ValueMap((step,), numbers, weight=1.0)
-    direct = _is_direct(problem)
+    direct = is_direct(problem)
     if raw_bytes:
         for step, numbers in _byte_maps():
             # For models that get floats the bytes are not what is given; only float maps apply.
@@ -76,7 +78,7 @@ def float_maps(problem: Problem) -> Iterator[ValueMap]:
         yield ValueMap((step,), numbers, weight=0.5)
 
 
-def _is_direct(problem: Problem) -> bool:
+def is_direct(problem: Problem) -> bool:
     """Whether a right application gives plain pixels: the model normalises, or nobody does."""
     runtime = problem.runtime
     return bool((problem.wanted_mean == runtime.mean).all() and (problem.wanted_std == runtime.std).all())
@@ -88,7 +90,7 @@ def _normalizations(problem: Problem) -> Iterator[tuple[Step, Numbers]]:
     trivial = bool((mean == 0).all() and (std == 1).all())
     symmetric = bool((mean == reverse_mean).all() and (std == reverse_std).all())
     seen: list[tuple[Any, Any]] = [] if trivial else [(mean, std)]
-    direct = _is_direct(problem)
+    direct = is_direct(problem)
     if direct and not trivial:
         yield (
             Step("values.normalized_twice", "the application normalises, and the model does it again"),
@@ -217,34 +219,22 @@ def _code_maps(problem: Problem, floats: list[tuple[Step, Numbers]], direct: boo
 
 
 def fitted_maps(
-    problem: Problem, pixels: NDArray[Any], observed: NDArray[Any], weights: NDArray[Any]
+    problem: Problem,
+    pixels: NDArray[Any],
+    observed: NDArray[Any],
+    weights: NDArray[Any],
+    channels: NDArray[Any] | slice = slice(None),
 ) -> Iterator[ValueMap]:
     """One linear function per channel, fitted robustly: pixels, observed, weights are (n, C)."""
     import numpy as np
 
     runtime = problem.runtime
     if runtime.kind == QUANTIZED:
-        codes = runtime.codes(observed)
+        codes = runtime.codes(observed, channels)
         right = (pixels - problem.wanted_mean) / problem.wanted_std / runtime.scale
         free = (np.abs(codes) < 127) & (weights > 0)
         if free.sum() > 50:
-            factor, offset = robust_line(right[free], codes[free])
-            exact = abs(factor - 1) < 0.02
-            said = f"codes = {factor:.4g} * x / scale {offset:+.4g} (right: x / scale {runtime.zero_point:+d})"
-            yield ValueMap(
-                (
-                    Step(
-                        "values.zero_point_wrong" if exact else "values.scale_wrong",
-                        f"the application quantised with another {'zero point' if exact else 'scale'}: {said}",
-                        {"factor": factor, "offset": offset},
-                    ),
-                ),
-                lambda x: np.clip(
-                    np.rint((x - problem.wanted_mean) / problem.wanted_std / runtime.scale * factor + offset), -128, 127
-                ),
-                True,
-                1.8,
-            )
+            yield from _fitted_codes(problem, *robust_line(right[free], codes[free]))
     factors, offsets = [], []
     for channel in range(pixels.shape[1]):
         used = weights[:, channel] > 0
@@ -256,12 +246,33 @@ def fitted_maps(
     factor_array, offset_array = np.asarray(factors), np.asarray(offsets)
     said = ", ".join(f"{a:.4g} * x {b:+.4g}" for a, b in zip(factors[:4], offsets[:4]))
     step = Step("values.linear", f"each channel is a * x + b of the right pixels: {said}")
+    if runtime.pixels or is_direct(problem):
+        yield ValueMap((step,), lambda x: np.clip(np.rint(x * factor_array + offset_array), 0, 255), weight=2.5)
+    if not runtime.pixels:
+        yield ValueMap((step,), lambda x: x * factor_array + offset_array, weight=2.5)
 
-    def linear(x: Any) -> Any:
-        numbers = x * factor_array + offset_array
-        return np.clip(np.rint(numbers), 0, 255) if runtime.pixels else numbers
 
-    yield ValueMap((step,), linear, weight=2.5)
+def _fitted_codes(problem: Problem, factor: float, offset: float) -> Iterator[ValueMap]:
+    """Codes that an application made with another scale or zero point: factor * x / scale + offset."""
+    import numpy as np
+
+    runtime = problem.runtime
+    if abs(factor - 1) < 0.02:
+        kind, factor, offset = "values.zero_point_wrong", 1.0, float(round(offset))
+    else:
+        kind = "values.scale_wrong"
+        # The zero point is a whole number, most often the right one.
+        offset = float(runtime.zero_point if abs(offset - runtime.zero_point) < 0.3 else offset)
+    said = f"codes = {factor:.4g} * x / scale {offset:+.4g} (right: x / scale {runtime.zero_point:+d})"
+    what = "zero point" if kind == "values.zero_point_wrong" else "scale"
+    step = Step(kind, f"the application quantised with another {what}: {said}", {"factor": factor, "offset": offset})
+    mean, std, scale = problem.wanted_mean, problem.wanted_std, runtime.scale
+    yield ValueMap(
+        (step,),
+        lambda x: np.clip(np.rint((x - mean) / std / scale * factor + offset), -128, 127),
+        True,
+        1.8,
+    )
 
 
 def robust_line(x: NDArray[Any], y: NDArray[Any]) -> tuple[float, float]:

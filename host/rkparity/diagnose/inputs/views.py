@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from rkparity.diagnose.inputs.memory import Layout, Reading, flat_offsets, layouts, readings, row_strides
 from rkparity.diagnose.inputs.records import Step
-from rkparity.diagnose.inputs.runtime import HALF, QUANTIZED, Problem
+from rkparity.diagnose.inputs.runtime import HALF, QUANTIZED, UNTOUCHED, Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_VIEWS = 10
+# A wrong reading of a picture has far less alike neighbours than the right one.
+_FAR_LESS_ALIKE = 0.35
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,17 @@ class View:
         seen = (where >= 0) & (where < min(self.limit, self.reading.elements.size))
         values = self.reading.elements[np.where(seen, where, 0)].astype(np.float32)
         return np.where(seen & np.isfinite(values), values, 0), seen
+
+    def landing(self, rows: NDArray[Any], columns: NDArray[Any], problem: Problem) -> NDArray[Any] | slice:
+        """Which channel each of the values of `at` was read as; a slice where that is the picture's own channel."""
+        import numpy as np
+
+        runtime, channels = problem.runtime, self.layout.source[2]
+        same = bool((runtime.mean == runtime.mean[0]).all() and (runtime.std == runtime.std[0]).all())
+        if same or runtime.kind == UNTOUCHED or not self.layout.steps:
+            return slice(None)
+        where = self.layout.place(rows[:, None], columns[:, None], np.arange(channels)[None, :])
+        return np.asarray(np.broadcast_to(where, (rows.size, channels)) % channels)
 
     def plane(self, channel: int) -> NDArray[Any]:
         """One channel of the whole picture, (H, W) float32; what is not visible holds the mean."""
@@ -98,7 +111,9 @@ def views(problem: Problem) -> list[View]:
                 found.append(replace(cut, likeness=_likeness(cut) - 0.02))
     plain = [view for view in found if not view.layout.steps]
     ranked = sorted((view for view in found if view.layout.steps), key=lambda view: -view.likeness)
-    return [*plain, *(view for view in ranked[:MOST_VIEWS] if np.isfinite(view.likeness))]
+    ranked = [view for view in ranked[:MOST_VIEWS] if np.isfinite(view.likeness)]
+    least = max((view.likeness for view in found if np.isfinite(view.likeness)), default=0.0) - _FAR_LESS_ALIKE
+    return [*plain, *(view for view in ranked if view.likeness >= least)]
 
 
 def _constant_tail(elements: NDArray[Any]) -> int | None:

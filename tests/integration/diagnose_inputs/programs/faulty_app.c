@@ -1,6 +1,6 @@
 /* An application that makes the mistakes people make, on request. Reads jobs from a file, one a line:
  *   OUTPUT PICTURE HEIGHT WIDTH OP OP ...
- * PICTURE is raw RGB. Every OP changes the buffer or how it is given; then the input is set, the model run, and the
+ * PICTURE is raw RGB of that size, which should be the model's. Every OP changes the buffer or how it is given; then the input is set, the model run, and the
  * InputOperator's dump moved to OUTPUT. */
 #include <dirent.h>
 #include <math.h>
@@ -17,8 +17,8 @@ enum { U8, F32, F16, I8 };
 static uint8_t bytes[MOST], other[MOST];
 static float numbers[MOST / 4];
 static size_t n_bytes;
-static int H, W, C, kind, zero_copy;
-static double model_mean[3], model_std[3];
+static int H, W, C, kind, zero_copy, runs, input_zp;
+static double model_mean[3], model_std[3], input_scale;
 
 static int clamp(double x) { return x < 0 ? 0 : x > 255 ? 255 : (int)(x + 0.5); }
 static void take(void) { memcpy(bytes, other, sizeof bytes); }
@@ -122,6 +122,19 @@ static void to_numbers(void) {
     kind = F32;
 }
 
+/* Codes as an application makes them that quantises itself: the scale times percent / 100, mode "zero": no zero point,
+ * "wrap": no saturation, a number: added to the zero point. */
+static void quantize(int percent, const char *mode) {
+    int zp = !strcmp(mode, "zero") ? 0 : input_zp + atoi(mode);
+    for (int i = 0; i < H * W * C; i++) {
+        long code = lrint(numbers[i] / (input_scale * percent / 100)) + zp;
+        if (strcmp(mode, "wrap") != 0)
+            code = code < -128 ? -128 : code > 127 ? 127 : code;
+        bytes[i] = (uint8_t)code;
+    }
+    kind = I8;
+}
+
 /* x = (x / before - mean * m) / (std * s), with mean and std of channel c or, reversed, 2 - c */
 static void normalize(double before, double m, double s, int reversed, const double *mean, const double *std) {
     to_numbers();
@@ -223,6 +236,8 @@ static int apply(char *op) {
     else if (!strcmp(op, "castsat")) { kind = U8; for (int i = 0; i < n; i++) bytes[i] = numbers[i] < 0 ? 0 : numbers[i] > 255 ? 255 : (uint8_t)numbers[i]; }
     else if (!strcmp(op, "f32bytes")) { memcpy(bytes, numbers, (size_t)n * 4); kind = U8; }
     else if (!strcmp(op, "f16bytes")) { for (int i = 0; i < n; i++) { uint16_t v = half(numbers[i]); memcpy(bytes + 2 * i, &v, 2); } kind = U8; }
+    else if (sscanf(op, "quantize:%d:%7s", &a, x) == 2) quantize(a, x);
+    else if (!strcmp(op, "again")) runs = 2;
     else if (!strcmp(op, "asint8")) kind = I8;
     else if (!strcmp(op, "minus128")) { kind = I8; for (int i = 0; i < n; i++) bytes[i] = (uint8_t)(bytes[i] - 128); }
     else if (!strcmp(op, "zero")) { memset(bytes, 0, sizeof bytes); memset(numbers, 0, sizeof numbers); }
@@ -267,16 +282,19 @@ int main(int argc, char **argv) {
         if (sscanf(line, "%4095s %4095s %d %d%n", target, picture, &H, &W, &used) != 4)
             return 2;
         FILE *file = fopen(picture, "rb");
-        C = 3, kind = U8, zero_copy = 0;
+        C = 3, kind = U8, zero_copy = 0, runs = 1;
         n_bytes = (size_t)H * W * 3;
         memset(bytes, 0, sizeof bytes);
         if (file == NULL || fread(bytes, 1, n_bytes, file) != n_bytes)
             return 2;
         fclose(file);
-        for (char *op = strtok(line + used, " \n"); op != NULL; op = strtok(NULL, " \n"))
-            apply(op);
         rkabi_context context = 0;
         CHECK(rknn_init(&context, argv[1], 0, 0, NULL));
+        rkabi_tensor_attr input_attr = {.index = 0};
+        CHECK(rknn_query(context, RKABI_QUERY_INPUT_ATTR, &input_attr, sizeof input_attr));
+        input_scale = input_attr.scale, input_zp = input_attr.zp;
+        for (char *op = strtok(line + used, " \n"); op != NULL; op = strtok(NULL, " \n"))
+            apply(op);
         uint32_t count = (uint32_t)(H * W * 3);
         if (zero_copy) {
             rkabi_tensor_attr in = {.index = 0};
@@ -291,14 +309,16 @@ int main(int argc, char **argv) {
             CHECK(rknn_query(context, RKABI_QUERY_NATIVE_OUTPUT_ATTR, &out, sizeof out));
             rkabi_tensor_mem *result = rknn_create_mem(context, out.size_with_stride);
             CHECK(rknn_set_io_mem(context, result, &out));
-            CHECK(rknn_run(context, NULL));
+            while (runs-- > 0)
+                CHECK(rknn_run(context, NULL));
         } else {
             rkabi_input input = {.index = 0, .fmt = RKABI_FMT_NHWC};
             input.type = kind == F32 ? RKABI_TYPE_FLOAT32 : kind == I8 ? RKABI_TYPE_INT8 : RKABI_TYPE_UINT8;
             input.buf = kind == F32 ? (void *)numbers : (void *)bytes;
             input.size = kind == F32 ? count * 4 : count;
             CHECK(rknn_inputs_set(context, 1, &input));
-            CHECK(rknn_run(context, NULL));
+            while (runs-- > 0) /* more than once: the next frame was read, and never set */
+                CHECK(rknn_run(context, NULL));
         }
         if (collect(target) != 0) {
             fprintf(stderr, "no dump for %s\n", target);
