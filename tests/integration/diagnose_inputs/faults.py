@@ -132,8 +132,9 @@ def faults_of(model: str) -> tuple[Fault, ...]:
         return (*SHARED, *pixels, *IMAGENET, *OBLONG)
     pixels = [fault for fault in PIXELS if fault.name != "normalized-cast"]
     shared = [fault for fault in SHARED if fault.name != "columns"]
-    if model == "detector_int8":  # The pictures are smaller than its input, and area averaging only shrinks.
-        shared = [fault for fault in shared if fault.name != "area"]
+    if model == "detector_int8":
+        # The pictures are smaller than its input: area averaging only shrinks, and Pillow's bilinear is OpenCV's then.
+        shared = [fault for fault in shared if fault.name not in ("area", "pillow")]
     return (*shared, *pixels, *UNIT, *SQUARE)
 
 
@@ -178,7 +179,7 @@ def can_combine(model: str, first: Fault, second: Fault) -> bool:
         return False
     # Bytes of floats show only the first quarter of a picture; another cut leaves nothing certain.
     names = {first.name, second.name}
-    if names & {"norm-255", "not-normalized"}:
+    if names & {"norm-255", "not-normalized", "plain-twice"}:
         return False  # three codes are left: what else was done cannot be seen
     if "div255-twice" in names and model == "detector_int8":
         return False  # nothing is left

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from rkparity.diagnose.inputs.runtime import Problem
     from rkparity.diagnose.inputs.search import Checked
 
-# A chain is believed when this share of the elements is within one unit of it, and what it leaves is this small.
-_MATCHED, _RMS, _RELATIVE = 0.97, 1.0, 0.3
+# A chain is believed when what it leaves is at most one unit and most elements are within one unit of it; when nearly
+# all are, some may be further off. All that it leaves must be small against what is seen.
+_MATCHED, _LEAST_MATCHED, _RMS, _RMS_MATCHED, _RELATIVE = 0.97, 0.85, 1.0, 1.5, 0.3
 _TIE = 0.75
 
 
@@ -151,7 +152,7 @@ def _remaining(fit: Fit) -> str:
 
 
 def _is_believed(best: InputHypothesis) -> bool:
-    exact = best.matched >= _MATCHED and best.residual <= _RMS
+    exact = best.residual <= (_RMS if best.matched < _MATCHED else _RMS_MATCHED) and best.matched >= _LEAST_MATCHED
     return exact and best.relative < _RELATIVE
 
 

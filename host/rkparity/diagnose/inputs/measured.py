@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.inputs.geometry import NO_TURN, Geometry, boxed, keep, moved, relocated, unchanged
-from rkparity.diagnose.inputs.memory import offset_layout
+from rkparity.diagnose.inputs.geometry import NO_TURN, TURNS, Geometry, boxed, keep, moved, relocated, unchanged
+from rkparity.diagnose.inputs.memory import layouts, offset_layout
 from rkparity.diagnose.inputs.records import Step
 from rkparity.diagnose.inputs.resample import Taps
 from rkparity.diagnose.inputs.runtime import Problem
@@ -45,7 +45,11 @@ def measured(problem: Problem, view: View, likely: list[Geometry]) -> Iterator[t
     plane = view.plane(min(1, shape[2] - 1))
     inner = constant_border(base[:, :, 0].astype("float32"))
     if inner is not None:
-        yield view, _bordered(base, inner, "the padding")
+        bordered = _bordered(base, inner, "the padding")
+        yield view, bordered
+        for turn in TURNS:
+            if not turn[0] or base.shape[0] == base.shape[1]:
+                yield view, bordered.turned(turn)
         for down, right in _moves(view, unchanged(base), 0):
             item = relocated(base, inner, down, right)
             if item is not None:
@@ -79,7 +83,9 @@ def late_and_moved(problem: Problem, view: View, likely: list[Geometry]) -> Iter
         start = offset + channels * right
         rows = round(-start / row)
         for down in {0, rows}:
-            other = replace(view, layout=offset_layout(problem.shape, start + row * down))
+            place = start + row * down
+            layout = offset_layout(problem.shape, place) if place else next(layouts(problem.shape, (), ()))
+            other = replace(view, layout=layout)
             for geometry in likely[:3]:
                 yield other, moved(geometry, down, right, "pad")
 
@@ -98,8 +104,14 @@ def _moves(view: View, geometry: Geometry, region: int) -> list[tuple[int, int]]
     import numpy as np
 
     height, width, _ = view.layout.source
+    # Only rows that are in the buffer.
+    _, seen = view.at(np.arange(height), np.full(height, width // 2))
+    visible = np.flatnonzero(seen.all(axis=1))
+    if visible.size < 8:
+        return []
+    first, height = int(visible[0]), int(visible[-1] - visible[0] + 1)
     high, wide = (min(height, region), min(width, region)) if region else (height, width)
-    top, left = (height - high) // 2, (width - wide) // 2
+    top, left = first + (height - high) // 2, (width - wide) // 2
     rows, columns = np.mgrid[top : top + high, left : left + wide].reshape(2, -1)
     shown, _ = view.at(rows, columns)
     wanted, _ = geometry.sample(rows, columns)

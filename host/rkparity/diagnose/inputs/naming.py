@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -57,13 +58,14 @@ class Naming:
             return []
         named = self._judge_colours(pair, self._orders_of(samples), samples)
         named.sort(key=lambda chain: chain.cost)
+        best = {id(chain.colour): chain.colour for chain in named[:1]}
         if named and named[0].fit.rms < _EXACT and named[0].fit.relative < 0.1:
             return named[:6]
         mixed = self._mixes_of(samples) if self._may_be_mixed(samples, named) else []
         named += self._judge_colours(pair, mixed[:8], samples)
         named.sort(key=lambda chain: chain.cost)
         if fitted and not pair.view.reading.kind and named and named[0].fit.rms >= _EXACT:
-            best = {id(chain.colour): chain.colour for chain in named[:2]}
+            best.update((id(chain.colour), chain.colour) for chain in named[:1])
             for colour in [*best.values(), *mixed[:3]]:
                 pixels = colour.apply(samples.picture)
                 weights = samples.seen.astype("float32")
@@ -204,44 +206,57 @@ class Naming:
         if not view.reading.kind and self.problem.runtime.kind == QUANTIZED:
             shown.append(("codes", self.problem.runtime.codes(samples.observed, samples.landing)))
         for kind, observed in shown:
-            maps, tables = self._table(kind)
+            moved = None if kind or isinstance(samples.landing, slice) else samples.landing
+            maps, tables = self._table(kind, moved is not None)
             if not maps:
                 continue
-            score, relative = _table_scores(tables, self._index(mixed), observed, samples.seen)
+            score, relative = _table_scores(tables, self._index(mixed), observed, samples.seen, moved)
             score = score + 0.02 * np.array([item.weight for item in maps])
             for index in dict.fromkeys([*np.argsort(score)[:5], *np.argsort(relative)[:1]]):
                 result.append((float(score[index]), float(relative[index]), maps[index]))
         return result
 
-    def _table(self, kind: str) -> tuple[list[ValueMap], NDArray[Any]]:
+    def _table(self, kind: str, moved: bool = False) -> tuple[list[ValueMap], NDArray[Any]]:
+        """Maps and their tables, (maps, 256, channels); `moved`: (maps, 256, channels, channel read as)."""
         import numpy as np
 
-        if kind not in self._tables:
-            if kind in ("", "codes"):
-                maps = [item for item in value_maps(self.problem) if item.codes == bool(kind)]
-                rows = [
-                    item.numbers(self._levels) if kind else item.observed(self._levels, self.problem) for item in maps
-                ]
+        key = f"{kind} {moved}"
+        if key not in self._tables:
+            levels, problem = self._levels, self.problem
+            count = levels.shape[1]
+            maps = [item for item in value_maps(problem) if item.codes == bool(kind)]
+            if kind == "codes":
+                rows = [item.numbers(levels) for item in maps]
+            elif kind:
+                maps = list(float_maps(problem))
+                rows = [encoded(kind, item.numbers(levels)) for item in maps]
+            elif moved:
+                every = [np.full(count, channel) for channel in range(count)]
+                rows = [np.stack([item.observed(levels, problem, read) for read in every], axis=2) for item in maps]
             else:
-                maps = list(float_maps(self.problem))
-                rows = [encoded(kind, item.numbers(self._levels)) for item in maps]
-            self._tables[kind] = (maps, np.nan_to_num(np.stack(rows)) if rows else np.zeros((0, 256, 1)))
-        return self._tables[kind]
+                rows = [item.observed(levels, problem) for item in maps]
+            self._tables[key] = (maps, np.nan_to_num(np.stack(rows)) if rows else np.zeros((0, 256, count)))
+        return self._tables[key]
 
 
 def _table_scores(
-    tables: NDArray[Any], index: NDArray[Any], observed: NDArray[Any], seen: NDArray[Any]
+    tables: NDArray[Any],
+    index: NDArray[Any],
+    observed: NDArray[Any],
+    seen: NDArray[Any],
+    landing: NDArray[Any] | None,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Per table: what it leaves against the observed variation, and against its own."""
     import numpy as np
 
+    channels = index.shape[1]
     squares, spread = np.zeros(len(tables)), np.zeros(len(tables))
-    for channel in range(index.shape[1]):
-        used = seen[:, channel]
+    for channel, read in itertools.product(range(channels), range(channels) if landing is not None else (0,)):
+        used = seen[:, channel] if landing is None else seen[:, channel] & (landing[:, channel] == read)
         values = observed[used, channel].astype(np.float64)
         sizes = np.bincount(index[used, channel], minlength=256)
         sums, powers = np.bincount(index[used, channel], values, minlength=256), float((values**2).sum())
-        table = tables[:, :, channel]
+        table = tables[:, :, channel] if landing is None else tables[:, :, channel, read]
         squares += powers - 2 * table @ sums + (table**2) @ sizes
         mean = table @ sizes / max(sizes.sum(), 1)
         spread += (table**2) @ sizes - mean**2 * sizes.sum()

@@ -60,7 +60,11 @@ def resize_taps(source: int, target: int, method: str) -> Taps | None:
         low = np.minimum(np.floor(at), max(source - 2, 0))
         part = at - low
         index = np.stack([low, np.minimum(low + 1, source - 1)], axis=1)
-        return Taps(index.astype(np.int64), np.stack([1 - part, part], axis=1), inside)
+        weight = np.stack([1 - part, part], axis=1)
+        if method == "bilinear":
+            # OpenCV keeps weights of 11 bits for uint8 pictures.
+            weight = np.rint(weight.astype(np.float32) * 2048) / 2048
+        return Taps(index.astype(np.int64), weight, inside)
     if method == "cubic":
         at = (place + 0.5) * ratio - 0.5
         low = np.floor(at)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Numbers = Callable[..., Any]
+# A larger share at one end of the values than pictures have there.
+_CUT = 0.004
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,12 @@ def fitted_maps(
     factors, offsets = [], []
     for channel in range(pixels.shape[1]):
         used = weights[:, channel] > 0
+        # Values that were cut off lie at the ends and are on no line.
+        shown = observed[used, channel]
+        if shown.size:
+            low, high = float(shown.min()), float(shown.max())
+            ends = (shown == low) & ((shown == low).mean() > _CUT) | (shown == high) & ((shown == high).mean() > _CUT)
+            used[used] = ~ends
         line = robust_line(pixels[used, channel], observed[used, channel]) if used.sum() > 20 else (1.0, 0.0)
         factors.append(line[0])
         offsets.append(line[1])
