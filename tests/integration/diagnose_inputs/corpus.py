@@ -243,9 +243,14 @@ def canonical(model: str, ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(aliases.get(item, item) for item in ids))
 
 
-def single_cases(pictures: Sequence[str], models: Sequence[str]) -> list[Case]:
-    """Every fault of every model, each on all pictures given."""
-    return [case_of(model, picture, (fault,)) for model in models for fault in faults_of(model) for picture in pictures]
+def single_cases(pictures: Sequence[str], models: Sequence[str], *, every: bool = True) -> list[Case]:
+    """Every fault of every model, on all pictures given, or each on one of them in turn."""
+    cases = []
+    for model in models:
+        for number, fault in enumerate(faults_of(model)):
+            used = pictures if every else [pictures[number % len(pictures)]]
+            cases += [case_of(model, picture, (fault,)) for picture in used]
+    return cases
 
 
 def pair_cases(

@@ -188,6 +188,8 @@ def can_combine(model: str, first: Fault, second: Fault) -> bool:
         names & {"nc1hwc2", "packed-rows", "rgbx", "partial-73", "columns", "read-as-planes", "nchw"}
     ):
         return False
+    if names & {"turned-left", "turned-right"} and names & {"flip-h", "flip-v", "rot180"}:
+        return False  # two turns are one
     if "hw-swapped" in names and names & {"columns", "stride-5", "stride-16", "packed-rows"}:
         return False
     if names & {"nc1hwc2", "rgbx"} and "partial-73" in names:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # Phase correlation looks at the middle of large pictures; moves by more than half of that are not seen.
 _REGION = 256
-_MOST_GEOMETRIES = 6
 _PEAK = 8.0
 
 
@@ -32,7 +31,7 @@ def measured(problem: Problem, view: View, likely: list[Geometry]) -> Iterator[t
     shape = view.layout.source
     whole = shape == problem.shape
     packed = not view.layout.steps
-    for number, geometry in enumerate(likely[:_MOST_GEOMETRIES]):
+    for number, geometry in enumerate(likely):
         for down, right in _moves(view, geometry, _REGION if number or min(shape[:2]) > 2 * _REGION else 0):
             for edge in ("pad", "roll", "edge") if geometry.exact else ("pad",):
                 yield view, moved(geometry, down, right, edge)

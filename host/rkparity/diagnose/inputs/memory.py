@@ -182,26 +182,39 @@ def readings(observed: NDArray[Any], bytes_read: NDArray[Any] | None, *, codes: 
     if bytes_read is None:
         return
     for kind, dtype in (("float32", "<f4"), ("float16", "<f2")):
-        usable = bytes_read.size // np.dtype(dtype).itemsize * np.dtype(dtype).itemsize
-        with np.errstate(over="ignore", invalid="ignore"):
-            numbers = np.ascontiguousarray(bytes_read[:usable]).view(dtype).astype(np.float32)
-        magnitude = np.abs(numbers)
-        sane = np.isfinite(numbers) & (magnitude < 70000) & ((magnitude > 1e-5) | (numbers == 0))
-        if sane.mean() > 0.995 and np.ptp(numbers[sane]) > 1e-3 and (numbers != 0).mean() > 0.05:
-            yield Reading(
-                (Step(f"dtype.{kind}_as_uint8", f"{kind} numbers were given as bytes"),), numbers, kind, codes
-            )
+        size = np.dtype(dtype).itemsize
+        # A buffer that starts elsewhere need not start at a number's first byte.
+        for phase in range(size):
+            usable = bytes_read[phase:]
+            usable = np.ascontiguousarray(usable[: usable.size // size * size])
+            if not _are_sane(usable[: 4096 * size], dtype) or not _are_sane(usable, dtype):
+                continue
+            text = f"{kind} numbers were given as bytes" + (f", {phase} bytes into one" if phase else "")
+            with np.errstate(over="ignore", invalid="ignore"):
+                numbers = usable.view(dtype).astype(np.float32)
+            yield Reading((Step(f"dtype.{kind}_as_uint8", text),), numbers, kind, codes)
+
+
+def _are_sane(data: NDArray[Any], dtype: str) -> bool:
+    """Whether bytes hold such numbers as pictures do."""
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers = data.view(dtype).astype(np.float32)
+    magnitude = np.abs(numbers)
+    sane = np.isfinite(numbers) & (magnitude < 70000) & ((magnitude > 1e-5) | (numbers == 0))
+    return bool(sane.mean() > 0.995 and np.ptp(numbers[sane]) > 1e-3 and (numbers != 0).mean() > 0.05)
 
 
 def row_strides(flat: NDArray[Any], row: int) -> tuple[int, ...]:
     """Row lengths in elements at which the data repeats best, other than the expected one: peaks of autocorrelation."""
     import numpy as np
-    from scipy import fft, signal
+    from scipy import fft
 
     if flat.size < 4 * row:
         return ()
     part = flat[: min(flat.size, 1 << 18, max(4 * row, flat.size))].astype(np.float32)
-    part = np.diff(np.nan_to_num(part, posinf=0.0, neginf=0.0))
+    part = np.diff(np.clip(np.nan_to_num(part, posinf=0.0, neginf=0.0), -1e6, 1e6))
     limit = float(np.percentile(np.abs(part), 98)) or 1.0
     part = np.clip(part, -limit, limit)
     size = fft.next_fast_len(part.size + 2 * row, real=True)
@@ -209,7 +222,8 @@ def row_strides(flat: NDArray[Any], row: int) -> tuple[int, ...]:
     correlation = fft.irfft(spectrum * spectrum.conj(), size)[: 2 * row]
     lags = np.arange(2 * row)
     window = np.where((lags > row // 2) & (np.abs(lags - row) > 0), correlation, 0.0)
-    peaks, _ = signal.find_peaks(window, distance=2)
+    # scipy.signal.find_peaks would do, at the price of importing scipy.signal (0.5 s).
+    peaks = np.flatnonzero((window[1:-1] > window[:-2]) & (window[1:-1] >= window[2:])) + 1
     best = peaks[np.argsort(window[peaks])[::-1][:4]]
     strong = [int(lag) for lag in best if correlation[lag] > 0.5 * correlation[row] and correlation[lag] > 0]
     return tuple(strong)
@@ -221,7 +235,8 @@ def flat_offsets(flat: NDArray[Any], wanted: NDArray[Any]) -> tuple[int, ...]:
     from scipy import fft
 
     count = min(flat.size, 1 << 18)
-    first = np.diff(np.nan_to_num(flat[:count]).astype(np.float32))
+    # Floats read at the wrong byte can be huge.
+    first = np.diff(np.clip(np.nan_to_num(flat[:count]).astype(np.float32), -1e6, 1e6))
     second = np.diff(wanted[:count].astype(np.float32))
     if not first.any() or not second.any():
         return ()

@@ -23,6 +23,7 @@ SAMPLES = 4000
 _MIXED = 0.005
 _EXACT = 0.05
 _JUDGED = 10
+_MIX_SAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class Naming:
         used = samples.seen.all(axis=1)
         if used.sum() < 50:
             return []
-        picture, shown = samples.picture[used], samples.observed[used]
+        picture, shown = samples.picture[used][:_MIX_SAMPLES], samples.observed[used][:_MIX_SAMPLES]
         scored = []
         for item in self._mixes:
             ratio = self._ratios(item.apply(picture), shown)

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PAIRS_NAMED = 16
-_CHAINS_CHECKED = 10
+_CHAINS_CHECKED = 8
 # A chain so much worse on samples is not the best on all elements.
 _OUT_OF_REACH = 12.0
+# With so few samples matched, a chain will not be believed; three are shown as the nearest.
+_FAR_OFF = 0.5
 
 
 @dataclass(frozen=True)
@@ -41,24 +43,42 @@ def search(problem: Problem, picture: NDArray[Any] | None) -> list[Checked]:
         geometries += first_geometries(problem, picture, shape)
     pairs = score_pairs(found, geometries)
     lead = _leading_views(pairs, found)
-    pairs = sorted(pairs + _measured_pairs(problem, pairs, lead, found), key=lambda pair: -pair.rank)
     naming = Naming(problem)
-    chains: list[Chain] = []
+    chains = _named(naming, pairs, [])
+    # Nothing that is read off the picture adds to a chain that predicts every sample exactly.
+    if not chains or not _is_exact(chains[0]):
+        pairs = sorted(pairs + _measured_pairs(problem, pairs, lead, found), key=lambda pair: -pair.rank)
+        chains = _named(naming, pairs, chains)
+    chains = _refined(problem, picture, naming, chains)
+    chains = _subsampled(naming, chains)
+    checked: list[Checked] = []
+    for chain in _different(chains)[:_CHAINS_CHECKED]:
+        far = chain.cost > chains[0].cost + _OUT_OF_REACH or chain.fit.matched < _FAR_OFF
+        if len(checked) >= 3 and far:
+            break
+        judged, predicted = whole(problem, chain)
+        checked.append(Checked(judged, predicted))
+    return sorted(checked, key=lambda item: item.chain.cost)
+
+
+def _is_exact(chain: Chain) -> bool:
+    return chain.fit.rms < 0.02 and chain.fit.matched == 1.0 and chain.fit.relative < 0.05 and len(chain.steps) <= 2
+
+
+def _named(naming: Naming, pairs: list[Pair], chains: list[Chain]) -> list[Chain]:
+    """The given chains and those of the pairs worth naming that they do not hold yet, the best first."""
+    done = {(id(chain.view), id(chain.geometry)) for chain in chains}
     for number, pair in enumerate(_chosen(pairs)):
+        if (id(pair.view), id(pair.geometry)) in done:
+            continue
+        if number >= 6 and pair.score < 0.6 * pairs[0].score:
+            continue
         # Once a chain fits exactly, only pairs that explain as much can tie with it.
         if number >= 3 and chains[:1] and chains[0].fit.rms < 0.3 and pair.score < chains[0].score - 0.06:
             continue
         chains += [replace(chain, score=pair.score) for chain in naming.chains(pair, fitted=number < 6)]
         chains.sort(key=lambda chain: chain.cost)
-    chains = _refined(problem, picture, naming, chains)
-    chains = _subsampled(naming, chains)
-    checked: list[Checked] = []
-    for chain in _different(chains)[:_CHAINS_CHECKED]:
-        if len(checked) >= 3 and chain.cost > chains[0].cost + _OUT_OF_REACH:
-            break
-        judged, predicted = whole(problem, chain)
-        checked.append(Checked(judged, predicted))
-    return sorted(checked, key=lambda item: item.chain.cost)
+    return chains
 
 
 def _measured_pairs(problem: Problem, pairs: list[Pair], lead: list[View], found: list[View]) -> list[Pair]:
@@ -67,8 +87,11 @@ def _measured_pairs(problem: Problem, pairs: list[Pair], lead: list[View], found
 
     def likely(view: View) -> list[Geometry]:
         shape = view.layout.source[:2]
-        ranked = [pair.geometry for pair in pairs if pair.view is view and pair.geometry.method != "area"]
-        return ranked or [pair.geometry for pair in pairs if pair.geometry.shape == shape]
+        own = [pair for pair in pairs if pair.view is view] or [pair for pair in pairs if pair.geometry.shape == shape]
+        ranked = [pair.geometry for pair in own if pair.geometry.method != "area"]
+        # A picture that is moved far is not similar any more: the expected input in every turn is always tried.
+        turned = [item for item in ranked if item.family.startswith("same")]
+        return [*ranked[:4], *(item for item in turned if all(item is not other for other in ranked[:4]))]
 
     shifted = [view for view in found if [step.id for step in view.layout.steps] == ["layout.offset"]]
     made = itertools.chain(
