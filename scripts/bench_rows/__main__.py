@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench_rows.row import NotMeasured, Row
 
-ROWS = ("scoring", "compare", "simulate", "pull", "start", "emulator", "layer")
+ROWS = ("scoring", "compare", "simulate", "pull", "start", "emulator", "layer", "diagnose")
 
 
 def machine() -> str:

@@ -145,7 +145,13 @@ def operations(model: str, faults: tuple[Fault, ...]) -> str:
     values = [fault.ops for fault in ordered if fault.stage == VALUE]
     if model == "plain_int8" and not values:
         values = ["imagenet"]
-    return " ".join(word for word in [*words, *values, *(f.ops for f in ordered if f.stage > VALUE)] if word)
+    after = [fault.ops for fault in ordered if fault.stage > VALUE]
+    as_bytes = [word for value in values for word in value.split() if word in ("f32bytes", "f16bytes")]
+    if as_bytes:
+        # A buffer of floats has its strides and its start in floats, whatever its bytes are taken for.
+        values = [value.rsplit(" ", 1)[0] for value in values]
+        after += as_bytes
+    return " ".join(word for word in [*words, *values, *after] if word)
 
 
 def _drawn_words(name: str, generator: random.Random) -> str | None:

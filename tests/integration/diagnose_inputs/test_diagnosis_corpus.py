@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import resource
+import json
 import shutil
 import subprocess
-import time
+import sys
 from pathlib import Path
 
 import pytest
-from corpus import PICTURES, SMALL, Case, Corpus, healthy_cases, is_right, outside_cases, pair_cases, single_cases
+from corpus import (
+    MODELS,
+    PICTURES,
+    ROOT,
+    SMALL,
+    UNSEEN,
+    Case,
+    Corpus,
+    healthy_cases,
+    is_right,
+    outside_cases,
+    pair_cases,
+    single_cases,
+)
 
 from rkparity.errors import ToolkitError, UsageError
 from rkparity.toolkit.bootstrap import find_toolkit_python
@@ -41,18 +54,23 @@ def wrong(corpus: Corpus, cases: list[Case]) -> list[str]:
 
 
 def test_single_faults(corpus: Corpus) -> None:
-    # Every fault of the first model, on a picture each time.
-    cases = single_cases(PICTURES[:1], ["imagenet_int8"])
+    # Every fault of the first model and every fifth of the others, pictures and models taking turns.
+    cases = single_cases(PICTURES, ["imagenet_int8"], every=False)
     assert len({case.labels for case in cases}) >= 40
+    cases += [case for model in list(MODELS)[1:] for case in single_cases(PICTURES, [model], every=False)[::7]]
     missed = wrong(corpus, cases)
     assert len(missed) <= 0.02 * len(cases), missed
 
 
 def test_pairs_of_faults(corpus: Corpus) -> None:
-    cases = pair_cases(PICTURES, list(SMALL), 60)
-    missed = wrong(corpus, cases)
-    # What is reached today, held against going back. The aim is 6: docs/diagnose-inputs.md lists the pairs it misses.
-    assert len(missed) <= 7, missed
+    missed = wrong(corpus, pair_cases(PICTURES, list(SMALL), 60))
+    assert len(missed) <= 6, missed
+
+
+def test_pairs_on_other_pictures_with_other_numbers(corpus: Corpus) -> None:
+    # Neither these pictures nor this seed were looked at while the search was developed.
+    missed = wrong(corpus, pair_cases(UNSEEN, list(MODELS), 20, 8101, redraw=True))
+    assert len(missed) <= 2, missed
 
 
 def test_healthy_runs_have_no_findings(corpus: Corpus) -> None:
@@ -65,12 +83,12 @@ def test_faults_outside_the_grammar_are_called_unexplained(corpus: Corpus) -> No
     assert len(wrong(corpus, cases)) <= 2
 
 
-def test_time_and_memory_for_a_large_input(corpus: Corpus) -> None:
-    case = next(case for case in single_cases(PICTURES[:1], ["detector_int8"]) if case.labels == ("bgr",))
-    dump = corpus.dumps([case])[0]
-    start, used = time.perf_counter(), time.process_time()
-    assert is_right(case, corpus.explain(case, dump))
-    # Processor time is what a loaded machine does not change; two cores may be used.
-    assert min(time.perf_counter() - start, time.process_time() - used) < 4.0
-    assert Path("/proc/self/status").exists()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 600 * 1024
+def test_memory_for_a_large_input(tmp_path: Path) -> None:
+    # What scripts/bench measures; times are judged there, on a machine that does nothing else.
+    script = ROOT / "scripts" / "bench_rows" / "diagnose.py"
+    command = [sys.executable, str(script)]
+    environment = {"PYTHONPATH": f"{ROOT / 'host'}:{ROOT / 'scripts'}", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    measured = json.loads(done.stdout)
+    assert measured["megabytes"] <= 300
+    assert max(measured["seconds"].values()) < 60

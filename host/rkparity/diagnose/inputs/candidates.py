@@ -112,4 +112,6 @@ def all_methods(problem: Problem, picture: NDArray[Any], chosen: Geometry) -> li
                     made.append(turned)
     if chosen.shift is None:
         return made
-    return [moved(item, *chosen.shift) for item in made]
+    down, right, edge = chosen.shift
+    # What came in at the edge shows only once the rest is right.
+    return [moved(item, down, right, kind) for item in made for kind in dict.fromkeys((edge, "pad"))]

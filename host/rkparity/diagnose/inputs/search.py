@@ -169,9 +169,11 @@ def _refined(problem: Problem, picture: NDArray[Any] | None, naming: Naming, cha
         return chains
     tried: set[tuple[int, str]] = set()
     more: list[Chain] = []
-    for chain in best:
+    # A buffer that starts elsewhere hides a picture that is moved: at first they differ by the padding only.
+    is_moved = [chain for chain in best if chain.geometry.shift is not None and not chain.view.layout.steps]
+    for chain in [*is_moved[:1], *best]:
         key = (id(chain.view), chain.geometry.family)
-        if key in tried or len(tried) >= 3 or chain.cost > chains[0].cost + 15 or chains[0].fit.rms < 0.05:
+        if key in tried or len(tried) >= 4 or chain.cost > chains[0].cost + 15 or chains[0].fit.rms < 0.05:
             continue
         tried.add(key)
         # With colours and values as they are, the interpolation shows; then everything is named again for it.
