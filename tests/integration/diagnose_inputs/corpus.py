@@ -262,10 +262,7 @@ def pair_cases(
     """
     generator = random.Random(seed)  # noqa: S311
     possible = [
-        (model, pair)
-        for model in models
-        for pair in itertools.combinations(faults_of(model), 2)
-        if can_combine(model, *pair)
+        (model, pair) for model in models for pair in itertools.combinations(faults_of(model), 2) if can_combine(*pair)
     ]
     cases = []
     for i, (model, pair) in enumerate(generator.sample(possible, min(count, len(possible)))):

@@ -17,6 +17,7 @@ from rkparity.diagnose.inputs.geometry import (
     trimmed,
     unchanged,
 )
+from rkparity.diagnose.inputs.measured import constant_border, pad_value
 from rkparity.diagnose.inputs.records import Step
 from rkparity.diagnose.inputs.resample import METHODS
 from rkparity.diagnose.inputs.runtime import Problem
@@ -53,9 +54,24 @@ def first_geometries(problem: Problem, picture: NDArray[Any] | None, shape: tupl
 def _implied(
     problem: Problem, picture: NDArray[Any], shape: tuple[int, int], methods: tuple[str, ...]
 ) -> Iterator[Geometry]:
-    """`from_picture`, without a step for the stretching that a picture of another shape needs anyway."""
+    """`from_picture`, without a step for what the expected input has as well.
+
+    That is the stretching that a picture of another shape needs anyway, and a letterbox at the same place.
+    """
+    base = problem.base
+    inner = constant_border(base[:, :, 0].astype("float32")) if shape == base.shape[:2] else None
     for item in from_picture(picture, shape, methods):
-        yield replace(item, steps=()) if item.family == "stretch" and shape != problem.base.shape[:2] else item
+        if item.family == "stretch" and shape != base.shape[:2]:
+            yield replace(item, steps=())
+        elif inner is not None and item.family.startswith("letterbox") and _box_of(item) == inner:
+            yield replace(item, steps=(pad_value("the padding", inner),))
+        else:
+            yield item
+
+
+def _box_of(letterboxed: Geometry) -> tuple[int, ...]:
+    numbers = letterboxed.steps[0].numbers
+    return tuple(int(numbers[name]) for name in ("top", "left", "height", "width"))
 
 
 def picture_geometries(

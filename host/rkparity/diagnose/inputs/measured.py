@@ -163,6 +163,12 @@ def constant_border(plane: NDArray[Any]) -> tuple[int, int, int, int] | None:
     return None
 
 
+def pad_value(what: str, box: tuple[int, int, int, int]) -> Step:
+    """The step of a border or padding that has another value; `box` is (top, left, height, width) inside it."""
+    top, left, height, width = box
+    return Step("geometry.pad_value", f"{what} outside {width} x {height} at ({left}, {top}) has another value")
+
+
 def _bordered(base: NDArray[Any], box: tuple[int, int, int, int], what: str) -> Geometry:
     """The expected input with everything outside the box replaced by one value."""
     top, left, height, width = box
@@ -170,13 +176,12 @@ def _bordered(base: NDArray[Any], box: tuple[int, int, int, int], what: str) -> 
     row_inside, column_inside = rows.inside.copy(), columns.inside.copy()
     row_inside[:top] = row_inside[top + height :] = False
     column_inside[:left] = column_inside[left + width :] = False
-    step = Step("geometry.pad_value", f"{what} outside {width} x {height} at ({left}, {top}) has another value")
     return Geometry(
         base,
         Taps(rows.index, rows.weight, row_inside),
         Taps(columns.index, columns.weight, column_inside),
         NO_TURN,
-        (step,),
+        (pad_value(what, box),),
         f"border-{box}",
         exact=True,
     )

@@ -170,8 +170,9 @@ def _refined(problem: Problem, picture: NDArray[Any] | None, naming: Naming, cha
     tried: set[tuple[int, str]] = set()
     more: list[Chain] = []
     # A buffer that starts elsewhere hides a picture that is moved: at first they differ by the padding only.
-    is_moved = [chain for chain in best if chain.geometry.shift is not None and not chain.view.layout.steps]
-    for chain in [*is_moved[:1], *best]:
+    is_moved = [chain for chain in best if chain.geometry.shift is not None and "layout.offset" not in _step_ids(chain)]
+    in_place = [chain for chain in best if chain.geometry.shift is None and "layout.offset" not in _step_ids(chain)]
+    for chain in [*is_moved[:1], *in_place[:1], *best]:
         key = (id(chain.view), chain.geometry.family)
         if key in tried or len(tried) >= 4 or chain.cost > chains[0].cost + 15 or chains[0].fit.rms < 0.05:
             continue
@@ -182,6 +183,10 @@ def _refined(problem: Problem, picture: NDArray[Any] | None, naming: Naming, cha
         for best_made in judged[:2]:
             more += naming.chains(Pair(chain.view, best_made.geometry, 1.0))[:3]
     return sorted(chains + more, key=lambda chain: chain.cost)
+
+
+def _step_ids(chain: Chain) -> set[str]:
+    return {step.id for step in chain.view.steps}
 
 
 def _different(chains: list[Chain]) -> list[Chain]:
