@@ -172,9 +172,10 @@ def _refined(problem: Problem, picture: NDArray[Any] | None, naming: Naming, cha
     # A buffer that starts elsewhere hides a picture that is moved: at first they differ by the padding only.
     is_moved = [chain for chain in best if chain.geometry.shift is not None and "layout.offset" not in _step_ids(chain)]
     in_place = [chain for chain in best if chain.geometry.shift is None and "layout.offset" not in _step_ids(chain)]
-    for chain in [*is_moved[:1], *in_place[:1], *best]:
+    for number, chain in enumerate([*is_moved[:1], *in_place[:1], *best]):
         key = (id(chain.view), chain.geometry.family)
-        if key in tried or len(tried) >= 4 or chain.cost > chains[0].cost + 15 or chains[0].fit.rms < 0.05:
+        farthest = chains[0].cost + (25 if number < 2 else 15)
+        if key in tried or len(tried) >= 4 or chain.cost > farthest or chains[0].fit.rms < 0.05:
             continue
         tried.add(key)
         # With colours and values as they are, the interpolation shows; then everything is named again for it.
