@@ -15,6 +15,7 @@ _BUDGET_S, _BUDGET_MB, _CORES = 2.0, 300, 2
 
 def measure(work: Path) -> list[Row]:
     """Times and memory of a process that does nothing else, on two cores."""
+    paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
     cores = sorted(os.sched_getaffinity(0))[:_CORES]
     done = subprocess.run(
         ["taskset", "-c", ",".join(map(str, cores)), sys.executable, str(Path(__file__).resolve())],
@@ -22,7 +23,11 @@ def measure(work: Path) -> list[Row]:
         capture_output=True,
         text=True,
         cwd=work,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": str(_CORES)},
+        env={
+            **os.environ,
+            "OPENBLAS_NUM_THREADS": str(_CORES),
+            "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        },
     )
     result = json.loads(done.stdout)
     rows = [

@@ -71,12 +71,12 @@ def _named(naming: Naming, pairs: list[Pair], chains: list[Chain]) -> list[Chain
     for number, pair in enumerate(_chosen(pairs)):
         if (id(pair.view), id(pair.geometry)) in done:
             continue
-        if number >= 6 and pair.score < 0.6 * pairs[0].score:
+        if number >= 6 and pair.score < 0.75 * pairs[0].score:
             continue
         # Once a chain fits exactly, only pairs that explain as much can tie with it.
         if number >= 3 and chains[:1] and chains[0].fit.rms < 0.3 and pair.score < chains[0].score - 0.06:
             continue
-        chains += [replace(chain, score=pair.score) for chain in naming.chains(pair, fitted=number < 6)]
+        chains += [replace(chain, score=pair.score) for chain in naming.chains(pair, fitted=number < 4)]
         chains.sort(key=lambda chain: chain.cost)
     return chains
 
@@ -121,7 +121,7 @@ def _subsampled(naming: Naming, chains: list[Chain]) -> list[Chain]:
         key = (id(chain.view), chain.geometry.family.split("~")[0])
         if key in tried or chain.view.reading.kind:
             continue
-        if len(tried) >= 3 or chain.cost > chains[0].cost + _OUT_OF_REACH:
+        if len(tried) >= 2 or chain.cost > chains[0].cost + _OUT_OF_REACH:
             break
         tried.add(key)
         for geometry in subsampled(chain.view, chain.geometry):
