@@ -51,7 +51,6 @@ def measure(work: Path) -> list[Row]:
 
 
 def _run() -> dict[str, object]:
-    import resource
     import time
 
     import numpy as np
@@ -60,7 +59,9 @@ def _run() -> dict[str, object]:
     from rkparity.diagnose.inputs import ExpectedInput, ObservedInput, explain_input
 
     def megabytes() -> float:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        # ru_maxrss would hold what the process was forked from as well; this begins at exec.
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
     generator = np.random.default_rng(3)
     picture = np.stack([_landscape(generator) for _ in range(3)], axis=2)
