@@ -27,6 +27,7 @@ CHUNK_NBYTES = 1024 * 1024
 class ChunkReader:
     """One `.npy` file from its first value to its last, in C order, aligned and in this machine's byte order.
 
+    `descriptor`: the open file's number, until the reader is left; it must be used as a context manager.
     `is_plain`: the file's bytes are such values as they stand, from `header.data_offset` on; the kernels can read them
     from `descriptor` themselves. Raises DataError as `read_npy_header` does.
     """
@@ -36,18 +37,18 @@ class ChunkReader:
         self._chunk: Any = None
         self._start = 0
         try:
-            self._file = path.open("rb", buffering=0)
+            self.descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         try:
-            self.header = header_of(self._file, path)
+            self.header = header_of(self.descriptor, path)
             in_order = _is_in_order(self.header)
             self._array: NDArray[Any] | None = None if in_order else open_npy(path)
         except OSError as error:
-            self._file.close()
+            os.close(self.descriptor)
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         except DataError:
-            self._file.close()
+            os.close(self.descriptor)
             raise
         self.is_plain = in_order and self.header.descr[0] != ">"
         self.size = self.header.nbytes // self.header.itemsize
@@ -58,12 +59,7 @@ class ChunkReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-
-    @property
-    def descriptor(self) -> int:
-        """The open file's number."""
-        return self._file.fileno()
+        os.close(self.descriptor)
 
     def next(self, count: int) -> Any:
         """A pointer to the next `count` values, good until the next call; DataError if the file became shorter."""
@@ -95,7 +91,7 @@ class ChunkReader:
         done = 0
         while done < len(data):
             try:
-                got = os.preadv(self._file.fileno(), [memoryview(data)[done:]], offset + done)
+                got = os.preadv(self.descriptor, [memoryview(data)[done:]], offset + done)
             except OSError as error:
                 raise self.failed(error.errno or 0) from error
             if got == 0:

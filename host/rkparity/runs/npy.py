@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 from rkparity.errors import DataError
 
 if TYPE_CHECKING:
-    from io import FileIO
-
     from numpy.typing import NDArray
 
 _MAGIC = b"\x93NUMPY"
@@ -65,20 +63,26 @@ def read_npy_header(path: Path) -> NpyHeader:
     Raises DataError when the file is no npy, holds objects, is truncated or has bytes left over.
     """
     try:
-        with path.open("rb", buffering=0) as file:
-            return header_of(file, path)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return header_of(descriptor, path)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def header_of(file: FileIO, path: Path) -> NpyHeader:
-    """As `read_npy_header`, of a file that is open at its beginning; may raise OSError."""
-    start = file.read(_USUAL_HEADER_NBYTES) or b""
+def header_of(descriptor: int, path: Path) -> NpyHeader:
+    """As `read_npy_header`, of an open file, whose position stays where it is; may raise OSError.
+
+    Python's file objects cost four times the system calls; a comparison opens hundreds of files.
+    """
+    start = os.pread(descriptor, _USUAL_HEADER_NBYTES, 0)
     prefix_nbytes, length = _lengths(start, path)
     if prefix_nbytes + length > len(start):
-        start += file.read(min(prefix_nbytes + length, _MAX_HEADER_NBYTES) - len(start)) or b""
+        start = os.pread(descriptor, min(prefix_nbytes + length, _MAX_HEADER_NBYTES), 0)
     header = _parse_header(start, prefix_nbytes, length, path)
-    size = os.fstat(file.fileno()).st_size
+    size = os.fstat(descriptor).st_size
     expected = header.data_offset + header.nbytes
     if size != expected:
         what = "truncated" if size < expected else "longer than its header says"
