@@ -1,7 +1,7 @@
 """The environment rknn-toolkit2 runs in: made by a fixed recipe, found again, never mixed with rkparity's own.
 
 rknn-toolkit2's metadata asks for PyTorch with CUDA, 5.7 GB in all, of which loading, building and simulating any model
-but a PyTorch one touches three names. The recipe installs the toolkit without its dependencies, then those it uses, in
+but a PyTorch one touches a few names. The recipe installs the toolkit without its dependencies, then those it uses, in
 versions it works with, then a stand-in for PyTorch: 0.6 GB.
 """
 

@@ -135,23 +135,3 @@ def test_the_interpreter_is_found_in_the_documented_order(tmp_path: Path, monkey
     assert find_toolkit_python(cached.parent.parent) == cached
     with pytest.raises(UsageError, match="there is no interpreter"):
         find_toolkit_python(tmp_path / "nowhere")
-
-
-def test_the_stand_in_refuses_what_it_cannot_serve(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "host" / "rkparity" / "toolkit" / "standin"))
-    for name in [name for name in sys.modules if name == "torch" or name.startswith("torch.")]:
-        monkeypatch.delitem(sys.modules, name)
-    import torch
-
-    @torch.no_grad()
-    def decorated() -> int:
-        return 3
-
-    assert decorated() == 3
-    assert torch.nn.Module is torch.Module
-    with pytest.raises(AttributeError, match=r"torch.jit: .*--with-torch"):
-        _ = torch.jit
-    with pytest.raises(RuntimeError, match="load_pytorch"):
-        torch.Tensor(1)
-    for name in ("torch", "torch.nn"):
-        monkeypatch.delitem(sys.modules, name)

@@ -1,6 +1,6 @@
 """A stand-in for PyTorch, just large enough for rknn-toolkit2 to work on models that are not PyTorch's.
 
-rknn-toolkit2 imports torch at start and asks for 5 GB of it; from all of it the other frameworks' paths touch three
+rknn-toolkit2 imports torch at start and asks for 5 GB of it; from all of it the other frameworks' paths touch a few
 names. Anything else is refused by name, so a missing PyTorch is never mistaken for a fault of the model. Written by
 rkparity.
 """
@@ -9,26 +9,18 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-__version__ = "0.0.0+rkparity.standin"
+from torch._missing import missing
+from torch._tensor import Tensor, arange, cat, concat, split
 
-_HINT = (
-    "this toolkit environment has no PyTorch: it holds rkparity's small stand-in, which cannot serve load_pytorch or"
-    " quantized_algorithm='gdq'; make it again with `rkparity setup-toolkit --with-torch`"
-)
+__all__ = ["Module", "Tensor", "arange", "cat", "concat", "no_grad", "split"]
+__version__ = "0.0.0+rkparity.standin"
 
 
 class Module:
     """What `torch.nn.Module` is subclassed from; making one is refused."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError("torch.nn.Module: " + _HINT)
-
-
-class Tensor:
-    """What isinstance checks compare with; nothing is one."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError("torch.Tensor: " + _HINT)
+        raise missing("torch.nn.Module")
 
 
 class no_grad:
@@ -45,9 +37,7 @@ class no_grad:
 
 
 def __getattr__(name: str) -> NoReturn:
-    if name.startswith("__") and name.endswith("__"):
-        raise AttributeError(name)
-    raise AttributeError(f"torch.{name}: {_HINT}")
+    raise missing(f"torch.{name}")
 
 
 from torch import nn  # noqa: E402, F401  `import torch` alone makes `torch.nn` usable in the real package too

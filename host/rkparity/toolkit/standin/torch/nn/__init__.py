@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from torch import _HINT, Module
+from torch import Module
+from torch._missing import missing
 
 __all__ = ["Module"]
 
 
 def __getattr__(name: str) -> NoReturn:
-    if name.startswith("__") and name.endswith("__"):
-        raise AttributeError(name)
-    raise AttributeError(f"torch.nn.{name}: {_HINT}")
+    raise missing(f"torch.nn.{name}")
