@@ -27,6 +27,18 @@ def strip_colour(text: str) -> str:
     return _ANSI.sub("", text)
 
 
+def worker_environment() -> dict[str, str]:
+    """The user's environment without what steers their own Python: PYTHONPATH (ROS sets one) would shadow packages."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {
+        **kept,
+        "TQDM_DISABLE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONPATH": str(_WORKER_PATH),
+    }
+
+
 class WorkerProcess:
     """A running worker; `ask` sends one job and waits for its answer.
 
@@ -42,14 +54,7 @@ class WorkerProcess:
         # Held open: a clean-up of the temporary folder must not break a long-lived worker.
         self._log_fd = os.open(log, os.O_RDONLY | os.O_CREAT, 0o600)
         read_fd, write_fd = os.pipe()
-        environment = {
-            **os.environ,
-            "TQDM_DISABLE": "1",
-            "PYTHONNOUSERSITE": "1",
-            "PYTHONIOENCODING": "utf-8",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(_WORKER_PATH), os.environ.get("PYTHONPATH", "")])),
-        }
-        environment.pop("PYTHONHOME", None)
+        environment = worker_environment()
         try:
             with log.open("ab") as log_file:
                 self._process = subprocess.Popen(

@@ -15,17 +15,26 @@ import numpy as np
 import pytest
 
 from rkparity.errors import ToolkitError
+from rkparity.toolkit.process import worker_environment
 from rkparity.toolkit.spec import BuildSpec, Framework
 from rkparity.toolkit.worker_client import Worker
 
 FAKE_TOOLKIT = Path(__file__).parent / "fake_toolkit"
 
 
+def python_with_fake_toolkit(folder: Path) -> Path:
+    """An interpreter that has the fake toolkit, as an environment of the toolkit's has the real one."""
+    python = folder / "toolkit-python"
+    path = f'"{FAKE_TOOLKIT}${{PYTHONPATH:+:$PYTHONPATH}}"'
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={path} exec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Worker]:
-    monkeypatch.setenv("PYTHONPATH", str(FAKE_TOOLKIT))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with Worker(Path(sys.executable), timeout_s=30) as started:
+    with Worker(python_with_fake_toolkit(tmp_path), timeout_s=30) as started:
         yield started
 
 
@@ -85,10 +94,9 @@ def test_an_abort_is_reported_once_and_remembered(worker: Worker, tmp_path: Path
 
 
 def test_a_hang_ends_at_the_time_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(FAKE_TOOLKIT))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     started = time.monotonic()
-    with Worker(Path(sys.executable), timeout_s=1.0) as worker:
+    with Worker(python_with_fake_toolkit(tmp_path), timeout_s=1.0) as worker:
         with pytest.raises(ToolkitError) as caught:
             worker.build(spec_for(tmp_path, "hang"))
         assert "did not finish 'build' within 1 s and was ended; its last line: I building ..." in caught.value.message
@@ -178,7 +186,6 @@ def test_threads_share_one_worker(worker: Worker, tmp_path: Path) -> None:
 def test_an_interpreter_without_the_toolkit_is_an_error_with_the_next_step(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(ToolkitError) as caught:
         Worker(Path(sys.executable))
@@ -191,13 +198,28 @@ def test_an_interpreter_without_the_toolkit_is_an_error_with_the_next_step(
 def test_scratch_and_log_are_removed_after_success_and_the_log_kept_after_failure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(FAKE_TOOLKIT))
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    with Worker(Path(sys.executable)) as worker:
+    with Worker(python_with_fake_toolkit(tmp_path)) as worker:
         worker.build(spec_for(tmp_path, "fine"))
     assert list(temporary.iterdir()) == []
-    with Worker(Path(sys.executable)) as worker, pytest.raises(ToolkitError):
+    with Worker(python_with_fake_toolkit(tmp_path)) as worker, pytest.raises(ToolkitError):
         worker.build(spec_for(tmp_path, "raise"))
     assert list(temporary.iterdir()) == [worker.log]
+
+
+def test_the_users_own_pythonpath_does_not_reach_the_toolkit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    for name in ("rknn", "numpy", "onnx"):
+        (elsewhere / name).mkdir(parents=True)
+        (elsewhere / name / "__init__.py").write_text("raise SystemExit('the wrong one')")
+    # FAKE_TOOLKIT is put before PYTHONPATH, numpy is found after it: only numpy and onnx could be shadowed here.
+    monkeypatch.setenv("PYTHONPATH", str(elsewhere))
+    monkeypatch.setenv("PYTHONHOME", str(elsewhere))
+    monkeypatch.setenv("PYTHONSTARTUP", str(elsewhere / "start.py"))
+    with Worker(python_with_fake_toolkit(tmp_path), timeout_s=30) as worker:
+        assert worker.build(spec_for(tmp_path, "fine")).model_id == 1
+    names = {name for name in worker_environment() if name.startswith("PYTHON")}
+    assert names == {"PYTHONNOUSERSITE", "PYTHONIOENCODING", "PYTHONPATH"}
+    assert str(elsewhere) not in worker_environment()["PYTHONPATH"]
