@@ -17,7 +17,7 @@ from typing import IO
 
 import paramiko
 
-from rkparity.board.target import SshTarget
+from rkparity.board.link.target import SshTarget
 from support import require
 
 # Some 128 KiB of tar: enough to be in the middle of a transfer.

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from bench_rows.row import NotMeasured, Row
-from rkparity.board.layer import find_layer
+from rkparity.board.install.layer import find_layer
 
 ROUNDS = 7
 MEBIBYTES = 64

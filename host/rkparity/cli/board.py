@@ -13,11 +13,11 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from rkparity.board.target import add_board_options, connect, target_of
+from rkparity.board.link.target import add_board_options, connect, target_of
 
 if TYPE_CHECKING:
-    from rkparity.board.preflight import BoardInfo
-    from rkparity.board.transport import Transport
+    from rkparity.board.install.preflight import BoardInfo
+    from rkparity.board.link.transport import Transport
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _info(transport: Transport, arguments: argparse.Namespace) -> int:
-    from rkparity.board.preflight import inspect_board
-    from rkparity.board.progress import printable
+    from rkparity.board.files.progress import printable
+    from rkparity.board.install.preflight import inspect_board
 
     info = inspect_board(transport, work_dir=arguments.work_dir)
     if arguments.json:
@@ -57,7 +57,7 @@ def _info(transport: Transport, arguments: argparse.Namespace) -> int:
 
 
 def _rows(info: BoardInfo) -> list[tuple[str, str]]:
-    from rkparity.board.progress import size_text
+    from rkparity.board.files.progress import size_text
 
     def size(nbytes: int | None) -> str:
         return "" if nbytes is None else size_text(nbytes)
@@ -82,7 +82,7 @@ def _rows(info: BoardInfo) -> list[tuple[str, str]]:
 
 
 def _deploy(transport: Transport, arguments: argparse.Namespace) -> int:
-    from rkparity.board.deploy import deploy
+    from rkparity.board.install.deploy import deploy
 
     deployed = deploy(transport, work_dir=arguments.work_dir)
     if arguments.json:
@@ -103,8 +103,8 @@ def _deploy(transport: Transport, arguments: argparse.Namespace) -> int:
 
 
 def _clean(transport: Transport, arguments: argparse.Namespace) -> int:
-    from rkparity.board.preflight import inspect_board
-    from rkparity.board.workspace import clean
+    from rkparity.board.install.preflight import inspect_board
+    from rkparity.board.install.workspace import clean
 
     root = inspect_board(transport, work_dir=arguments.work_dir).work_dir
     removed = clean(transport, root)

@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Packs and says what is in it."""
-    from rkparity.board.progress import size_text
+    from rkparity.board.files.progress import size_text
     from rkparity.flow.bundle import write_bundle
     from rkparity.flow.check import kept_report
     from rkparity.flow.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rkparity.board.progress import PlainReporter, Reporter, printable
+from rkparity.board.files.progress import PlainReporter, Reporter, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rkparity.board.target import add_board_options, connect, target_of
+from rkparity.board.link.target import add_board_options, connect, target_of
 from rkparity.errors import UsageError
 
 
@@ -33,8 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Pulls and says what came."""
-    from rkparity.board.progress import printable, size_text
-    from rkparity.board.pull import MAX_FILES, MAX_NBYTES, PullRequest, import_folder, pull_dumps
+    from rkparity.board.files.progress import printable, size_text
+    from rkparity.board.runs.pull import MAX_FILES, MAX_NBYTES, PullRequest, import_folder, pull_dumps
     from rkparity.cli.progress_bar import reporter
     from rkparity.model import read_model
     from rkparity.runs import Engine, Precision

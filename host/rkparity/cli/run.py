@@ -12,13 +12,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rkparity.board.target import add_board_options, connect, target_of
+from rkparity.board.link.target import add_board_options, connect, target_of
 from rkparity.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    from rkparity.board.job import APIS, CORE_MASKS, FORMATS, TYPES
+    from rkparity.board.runs.job import APIS, CORE_MASKS, FORMATS, TYPES
 
     parser.add_argument("--model", type=Path, required=True, metavar="M.rknn", help="the compiled model")
     parser.add_argument(
@@ -76,9 +76,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs and says what came of it."""
-    from rkparity.board.job import InputFile, RunSettings
-    from rkparity.board.progress import printable, size_text
-    from rkparity.board.run import RunRequest, run_on_board
+    from rkparity.board.files.progress import printable, size_text
+    from rkparity.board.runs.job import InputFile, RunSettings
+    from rkparity.board.runs.run import RunRequest, run_on_board
     from rkparity.cli.progress_bar import reporter
     from rkparity.model import read_model
 

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rkparity.board.target import LocalTarget, add_board_options, connect, target_of
+from rkparity.board.link.target import LocalTarget, add_board_options, connect, target_of
 from rkparity.errors import UsageError
 
 if TYPE_CHECKING:
-    from rkparity.board.app_request import AppReport, AppRequest
+    from rkparity.board.runs.app_request import AppReport, AppRequest
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _on_board(arguments: argparse.Namespace, program: Sequence[str]) -> AppReport:
-    from rkparity.board.run_app import run_app
+    from rkparity.board.runs.run_app import run_app
     from rkparity.cli.progress_bar import reporter
 
     target = target_of(arguments)
@@ -96,8 +96,8 @@ def _on_board(arguments: argparse.Namespace, program: Sequence[str]) -> AppRepor
 def _virtual(arguments: argparse.Namespace, program: Sequence[str]) -> AppReport:
     import tempfile
 
-    from rkparity.board.local import LocalTransport
-    from rkparity.board.run_app import run_app
+    from rkparity.board.link.local import LocalTransport
+    from rkparity.board.runs.run_app import run_app
     from rkparity.cli.progress_bar import reporter
     from rkparity.emulator.catalogue import ModelCatalogue
     from rkparity.emulator.runtime import EmulatedRuntime
@@ -125,7 +125,7 @@ def _environment(arguments: argparse.Namespace) -> dict[str, str]:
 def _request(
     arguments: argparse.Namespace, program: Sequence[str], environment: dict[str, str], *, here: bool
 ) -> AppRequest:
-    from rkparity.board.app_request import AppRequest
+    from rkparity.board.runs.app_request import AppRequest
     from rkparity.model import read_model
 
     model = arguments.model
@@ -161,7 +161,7 @@ def _recognise(logs: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _tell(report: AppReport) -> int:
-    from rkparity.board.progress import printable, size_text
+    from rkparity.board.files.progress import printable, size_text
     from rkparity.errors import ExitCode
 
     for warning in report.warnings:

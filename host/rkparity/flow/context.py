@@ -15,7 +15,7 @@ from rkparity.toolkit.bootstrap import find_toolkit_python
 from rkparity.toolkit.worker_client import Worker
 
 if TYPE_CHECKING:
-    from rkparity.board.transport import Transport
+    from rkparity.board.link.transport import Transport
     from rkparity.project import Project
 
 Say = Callable[[str], None]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rkparity.board.adb import AdbTransport
+from rkparity.board.link.adb import AdbTransport
 from rkparity.cli.main import main
 from rkparity.errors import ConnectionFailed
 from rkparity.runs import RunReader

@@ -331,7 +331,7 @@ def test_damage_on_the_way_is_found_by_the_hash(
 
 
 def test_dropbear_by_chunks(dumps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rkparity.board.ssh._DROPBEAR_BULK_NBYTES", 20_000)
+    monkeypatch.setattr("rkparity.board.link.ssh._DROPBEAR_BULK_NBYTES", 20_000)
     folder = tmp_path / "server"
     folder.mkdir()
     with dropbear(folder) as server:

@@ -177,7 +177,7 @@ def test_agents_that_fail(
 def test_a_run_that_takes_too_long_is_stopped(
     runner: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rkparity.board.run._GRACE_S", 0.0)
+    monkeypatch.setattr("rkparity.board.runs.run._GRACE_S", 0.0)
     note = tmp_path / "pid"
     runner.kit("sleep", note=note)
     assert runner("--timeout", "2") == 3
@@ -279,7 +279,7 @@ def test_a_full_board_is_noticed_before(runner: Runner, small_disk: Path, capsys
 def test_a_disk_that_fills_while_sending(
     runner: Runner, small_disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rkparity.board.run._needed_nbytes", lambda request: 0)
+    monkeypatch.setattr("rkparity.board.runs.run._needed_nbytes", lambda request: 0)
     (small_disk / "ballast").write_bytes(bytes(150_000))
     runner.kit("good")
     runner.picture.write_bytes(runner.picture.read_bytes())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from check_projects import MEAN, STD, run_stage, toolkit_python, write_project
 
-from rkparity.board.local import LocalTransport
+from rkparity.board.link.local import LocalTransport
 from rkparity.compare.verdict import Verdict
 from rkparity.errors import ToolkitError, UsageError
 from rkparity.flow.connected.lite import run_lite

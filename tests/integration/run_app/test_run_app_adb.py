@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import traced_app
-from rkparity.board.adb import AdbTransport
-from rkparity.board.app_request import AppRequest
-from rkparity.board.progress import Reporter
-from rkparity.board.run_app import run_app
+from rkparity.board.files.progress import Reporter
+from rkparity.board.link.adb import AdbTransport
+from rkparity.board.runs.app_request import AppRequest
+from rkparity.board.runs.run_app import run_app
 from rkparity.model import read_model
 
 # As adbd does it: exec-out gives one stream with both outputs and always ends with 0; nothing reaches standard input.

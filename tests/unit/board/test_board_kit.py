@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rkparity.board import kit as kits
+from rkparity.board.install import kit as kits
 from rkparity.errors import BoardError
 
 

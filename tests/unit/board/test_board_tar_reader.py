@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rkparity.board.tar_reader import Received, TarReceiver
+from rkparity.board.files.tar_reader import Received, TarReceiver
 from rkparity.errors import TransferError
 
 LONG = "012_ConvRelu_" + "name_" * 30 + "ü_shape_1_3_8_8_float.npy"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rkparity.board.events import agent_error, listen, parse_event
-from rkparity.board.job import InputFile, RunSettings
-from rkparity.board.kit import find_kit, local_kit, normal_arch, read_kit
-from rkparity.board.progress import PlainReporter, Reporter, printable, size_text
-from rkparity.board.ssh_settings import resolve
-from rkparity.board.target import AdbTarget, LocalTarget, SshTarget, add_board_options, parse_target, target_of
+from rkparity.board.files.progress import PlainReporter, Reporter, printable, size_text
+from rkparity.board.install.kit import find_kit, local_kit, normal_arch, read_kit
+from rkparity.board.link.ssh_settings import resolve
+from rkparity.board.link.target import AdbTarget, LocalTarget, SshTarget, add_board_options, parse_target, target_of
+from rkparity.board.runs.events import agent_error, listen, parse_event
+from rkparity.board.runs.job import InputFile, RunSettings
 from rkparity.errors import AgentError, BoardError, ConfigError, DataError, UsageError
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rkparity.board.app_script import ENDED, LAUNCHER, STARTED, SUPERVISOR, can_preload, launcher, supervisor
+from rkparity.board.runs.app_script import ENDED, LAUNCHER, STARTED, SUPERVISOR, can_preload, launcher, supervisor
 from support import require
 
 TEXTS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=20)

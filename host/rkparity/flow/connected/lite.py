@@ -9,9 +9,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rkparity.board.preflight import inspect_board
-from rkparity.board.push import Outgoing, push_files
-from rkparity.board.workspace import Workspace
+from rkparity.board.files.push import Outgoing, push_files
+from rkparity.board.install.preflight import inspect_board
+from rkparity.board.install.workspace import Workspace
 from rkparity.compare.verdict import Verdict
 from rkparity.flow.deployed import Deployed
 from rkparity.flow.simulation import run_outputs, score_outputs
@@ -19,7 +19,7 @@ from rkparity.flow.simulation import run_outputs, score_outputs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rkparity.board.transport import Transport
+    from rkparity.board.link.transport import Transport
 
 _TIMEOUT_S = 120.0
 _MAX_NBYTES = 256 << 20

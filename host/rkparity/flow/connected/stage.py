@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rkparity.board.job import InputFile, RunSettings
-from rkparity.board.progress import PlainReporter
-from rkparity.board.run import RunReport, RunRequest, run_on_board
+from rkparity.board.files.progress import PlainReporter
+from rkparity.board.runs.job import InputFile, RunSettings
+from rkparity.board.runs.run import RunReport, RunRequest, run_on_board
 from rkparity.compare.comparison import Comparison
 from rkparity.compare.thresholds import Thresholds, read_thresholds
 from rkparity.compare.verdict import Origin, Verdict
@@ -29,7 +29,7 @@ from rkparity.toolkit.snapshot_table import PrintedCell, PrintedRow
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rkparity.board.transport import Transport
+    from rkparity.board.link.transport import Transport
     from rkparity.flow.context import BoardAccess, Context
 
 # What the toolkit prints in yellow, for the column single_sim (rknn-toolkit2 2.5.0's console).

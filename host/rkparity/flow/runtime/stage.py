@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rkparity.board.app_request import AppReport, AppRequest
-from rkparity.board.progress import PlainReporter
-from rkparity.board.run_app import run_app
+from rkparity.board.files.progress import PlainReporter
+from rkparity.board.runs.app_request import AppReport, AppRequest
+from rkparity.board.runs.run_app import run_app
 from rkparity.compare.thresholds import Thresholds, read_thresholds
 from rkparity.compare.verdict import Verdict
 from rkparity.diagnose.diagnose import Diagnosis, Material, diagnose

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from rkparity import __version__
-from rkparity.board.app_request import AppReport, AppRequest, Ended
-from rkparity.board.app_script import NO_CWD, STDERR, STDOUT
-from rkparity.board.dump_records import is_dump, precision_of, records_of
-from rkparity.board.fetch import fetch_verified, local_disk_error
-from rkparity.board.listing import RemoteFile, list_folder
-from rkparity.board.preflight import BoardInfo
-from rkparity.board.progress import Reporter, size_text
-from rkparity.board.transport import Transport, last_line
-from rkparity.board.workspace import Workspace
+from rkparity.board.files.fetch import fetch_verified, local_disk_error
+from rkparity.board.files.listing import RemoteFile, list_folder
+from rkparity.board.files.progress import Reporter, size_text
+from rkparity.board.install.preflight import BoardInfo
+from rkparity.board.install.workspace import Workspace
+from rkparity.board.link.transport import Transport, last_line
+from rkparity.board.runs.app_request import AppReport, AppRequest, Ended
+from rkparity.board.runs.app_script import NO_CWD, STDERR, STDOUT
+from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
 from rkparity.errors import DataError, TransferError
 from rkparity.model import Model
 from rkparity.runs import Engine, Manifest, ModelRecord, RunWriter, read_npy_header

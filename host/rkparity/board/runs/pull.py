@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rkparity import __version__
-from rkparity.board.dump_records import is_dump, precision_of, records_of
-from rkparity.board.fetch import (
+from rkparity.board.files.fetch import (
     Digests,
     can_hash,
     fetch_files,
@@ -21,11 +20,12 @@ from rkparity.board.fetch import (
     sha256_of,
     tools_of,
 )
-from rkparity.board.listing import Listing, RemoteFile, list_folder
-from rkparity.board.partial import PartialPull
-from rkparity.board.progress import Reporter, size_text
-from rkparity.board.tar_reader import Received
-from rkparity.board.transport import Transport
+from rkparity.board.files.listing import Listing, RemoteFile, list_folder
+from rkparity.board.files.partial import PartialPull
+from rkparity.board.files.progress import Reporter, size_text
+from rkparity.board.files.tar_reader import Received
+from rkparity.board.link.transport import Transport
+from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
 from rkparity.errors import BoardError, ConnectionFailed, TransferError, UsageError
 from rkparity.runs import Engine, Manifest, ModelRecord, Precision, RunWriter
 

@@ -7,7 +7,7 @@ import platform
 import sys
 from pathlib import Path
 
-from rkparity.board.kit import find_kit, normal_arch
+from rkparity.board.install.kit import find_kit, normal_arch
 from rkparity.errors import BoardError, UsageError
 
 LAYER_NAME = "librkparity_layer.so"
@@ -40,7 +40,7 @@ def find_layer(machine: str, *, scratch: Path) -> Path:
 
 
 def _installed() -> Path | None:
-    here = Path(__file__).resolve().parents[1]
+    here = Path(__file__).resolve().parents[2]
     folders = [here, *(Path(entry) / "rkparity" for entry in sys.path if entry)]
     return next((path for folder in folders if (path := folder / "layer" / LAYER_NAME).is_file()), None)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rkparity.errors import BoardError, ConnectionFailed
 
 if TYPE_CHECKING:
-    from rkparity.board.shell import ShellSession
+    from rkparity.board.link.shell import ShellSession
 
 READ_NBYTES = 1 << 20
 STDERR_KEPT_NBYTES = 64 * 1024
@@ -187,7 +187,7 @@ class Transport(abc.ABC):
         if not self.keeps_shell:
             data = script.encode("utf-8", "surrogateescape")
             return self.run(["sh", "-s"], stdin=data, timeout_s=timeout_s, limit_nbytes=limit_nbytes)
-        from rkparity.board.shell import ShellSession
+        from rkparity.board.link.shell import ShellSession
 
         if self._shell is None:
             self._shell = ShellSession(self.name, self.start(["sh", "-s"]))

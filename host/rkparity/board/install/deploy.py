@@ -6,12 +6,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from rkparity.board.events import listen
-from rkparity.board.kit import Kit, find_kit
-from rkparity.board.preflight import BoardInfo, check_board, inspect_board
-from rkparity.board.progress import Reporter
-from rkparity.board.transport import Transport, last_line
-from rkparity.board.workspace import Workspace
+from rkparity.board.files.progress import Reporter
+from rkparity.board.install.kit import Kit, find_kit
+from rkparity.board.install.preflight import BoardInfo, check_board, inspect_board
+from rkparity.board.install.workspace import Workspace
+from rkparity.board.link.transport import Transport, last_line
+from rkparity.board.runs.events import listen
 from rkparity.errors import AgentError, BoardError
 
 MIN_PYTHON = (3, 8)

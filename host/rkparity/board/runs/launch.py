@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rkparity.board.events import listen
-from rkparity.board.progress import Reporter
-from rkparity.board.transport import Transport, last_line, lines
+from rkparity.board.files.progress import Reporter
+from rkparity.board.link.transport import Transport, last_line, lines
+from rkparity.board.runs.events import listen
 from rkparity.errors import AgentError, BoardError
 
 _LAST_LINES = 8

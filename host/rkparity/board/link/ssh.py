@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Union
 
 import paramiko
 
-from rkparity.board.host_keys import KnownHosts, entry_name
-from rkparity.board.pipes import PipeProcess
-from rkparity.board.ssh_channel import ChannelProcess
-from rkparity.board.ssh_settings import SshSettings, resolve
-from rkparity.board.system_ssh import SystemSsh, ready
-from rkparity.board.transport import RemoteProcess, Transport, lost, shell_command
+from rkparity.board.link.host_keys import KnownHosts, entry_name
+from rkparity.board.link.pipes import PipeProcess
+from rkparity.board.link.ssh_channel import ChannelProcess
+from rkparity.board.link.ssh_settings import SshSettings, resolve
+from rkparity.board.link.system_ssh import SystemSsh, ready
+from rkparity.board.link.transport import RemoteProcess, Transport, lost, shell_command
 from rkparity.errors import BoardError, ConnectionFailed, LoginRefused, RkparityError
 
 if TYPE_CHECKING:
-    from rkparity.board.target import SshTarget
+    from rkparity.board.link.target import SshTarget
 
 CONNECT_TIMEOUT_S = 15.0
 _KEEPALIVE_S = 10

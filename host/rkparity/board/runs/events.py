@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rkparity.board.progress import Reporter
+from rkparity.board.files.progress import Reporter
 from rkparity.errors import AgentError, ExitCode
 
 

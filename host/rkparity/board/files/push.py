@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rkparity.board.fetch import Digests, can_hash
-from rkparity.board.listing import list_folder
-from rkparity.board.transport import RemoteProcess, Transport
+from rkparity.board.files.fetch import Digests, can_hash
+from rkparity.board.files.listing import list_folder
+from rkparity.board.link.transport import RemoteProcess, Transport
 from rkparity.errors import BoardError, TransferError
 
 _CHUNK_NBYTES = 1 << 20

@@ -8,10 +8,10 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rkparity.board.listing import RemoteFile
-from rkparity.board.progress import Reporter
-from rkparity.board.tar_reader import Received, TarReceiver
-from rkparity.board.transport import RemoteProcess, Transport, last_line
+from rkparity.board.files.listing import RemoteFile
+from rkparity.board.files.progress import Reporter
+from rkparity.board.files.tar_reader import Received, TarReceiver
+from rkparity.board.link.transport import RemoteProcess, Transport, last_line
 from rkparity.errors import TransferError
 
 # Nothing for a minute means the connection or the board is gone.

@@ -176,9 +176,9 @@ def _kit_folders() -> Iterator[Path]:
     named = os.environ.get(KITS_ENVIRONMENT)
     if named:
         yield Path(named)
-    package = Path(__file__).resolve().parent
-    yield package / "kits"
+    board = Path(__file__).resolve().parents[1]
+    yield board / "kits"
     # Run from the source tree, or installed into the checkout's own .venv as scripts/setup does.
-    for checkout in (package.parents[2], Path(sys.prefix).parent):
+    for checkout in (board.parents[2], Path(sys.prefix).parent):
         if (checkout / "pyproject.toml").is_file():
             yield checkout / "dist" / "kits"

@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from rkparity import __version__
-from rkparity.board.deploy import check_kit, interpreter, uses_agent
-from rkparity.board.dump_records import is_dump, precision_of, records_of
-from rkparity.board.fetch import fetch_verified, local_disk_error
-from rkparity.board.job import InputFile, RunSettings
-from rkparity.board.kit import Kit, find_kit
-from rkparity.board.launch import run_agent
-from rkparity.board.listing import RemoteFile, list_folder
-from rkparity.board.preflight import BoardInfo, check_board, inspect_board
-from rkparity.board.progress import Reporter, size_text
-from rkparity.board.push import Outgoing, push_files
-from rkparity.board.runner import runner_command
-from rkparity.board.transport import Transport
-from rkparity.board.workspace import Workspace
+from rkparity.board.files.fetch import fetch_verified, local_disk_error
+from rkparity.board.files.listing import RemoteFile, list_folder
+from rkparity.board.files.progress import Reporter, size_text
+from rkparity.board.files.push import Outgoing, push_files
+from rkparity.board.install.deploy import check_kit, interpreter, uses_agent
+from rkparity.board.install.kit import Kit, find_kit
+from rkparity.board.install.preflight import BoardInfo, check_board, inspect_board
+from rkparity.board.install.workspace import Workspace
+from rkparity.board.link.transport import Transport
+from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
+from rkparity.board.runs.job import InputFile, RunSettings
+from rkparity.board.runs.launch import run_agent
+from rkparity.board.runs.runner import runner_command
 from rkparity.errors import AgentError, ConnectionFailed, TransferError, UsageError
 from rkparity.model import Model, nhwc_shape
 from rkparity.runs import Engine, InputForm, InputRecord, Manifest, ModelRecord, RunWriter

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rkparity.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from rkparity.board.transport import Transport
+    from rkparity.board.link.transport import Transport
 
 _HOST = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^@:\s\[\]]+))(?::(?P<port>\d{1,5}))?"
@@ -125,14 +125,14 @@ def parse_target(text: str) -> SshTarget | AdbTarget | LocalTarget:
 def connect(target: SshTarget | AdbTarget | LocalTarget) -> Transport:
     """Opens the way to the board; raises as the transport of that kind does."""
     if isinstance(target, SshTarget):
-        from rkparity.board.ssh import SshTransport
+        from rkparity.board.link.ssh import SshTransport
 
         return SshTransport.connect(target)
     if isinstance(target, AdbTarget):
-        from rkparity.board.adb import AdbTransport
+        from rkparity.board.link.adb import AdbTransport
 
         return AdbTransport.connect(target.serial)
-    from rkparity.board.local import LocalTransport
+    from rkparity.board.link.local import LocalTransport
 
     return LocalTransport(target.home)
 

@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from rkparity.board.kit import Kit
-from rkparity.board.listing import list_folder
-from rkparity.board.push import Outgoing, push_files, verify_pushed
-from rkparity.board.transport import Completed, Transport, last_line
+from rkparity.board.files.listing import list_folder
+from rkparity.board.files.push import Outgoing, push_files, verify_pushed
+from rkparity.board.install.kit import Kit
+from rkparity.board.link.transport import Completed, Transport, last_line
 from rkparity.errors import BoardError, UsageError
 
 MARKER = ".rkparity-workspace"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rkparity.board.target import SshTarget, parse_target
+from rkparity.board.link.target import SshTarget, parse_target
 from rkparity.errors import ConfigError, UsageError
 
 DEFAULT_PORT = 22

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 
-from rkparity.board.pipes import PipeProcess
-from rkparity.board.ssh_settings import SshSettings
+from rkparity.board.link.pipes import PipeProcess
+from rkparity.board.link.ssh_settings import SshSettings
 from rkparity.errors import ConnectionFailed
 
 _READY = b"\x01RKPARITY-READY\x01"

@@ -15,8 +15,8 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 
-from rkparity.board.pipes import PipeProcess
-from rkparity.board.transport import READ_NBYTES, RemoteProcess, Transport, lost, shell_command
+from rkparity.board.link.pipes import PipeProcess
+from rkparity.board.link.transport import READ_NBYTES, RemoteProcess, Transport, lost, shell_command
 from rkparity.errors import ConnectionFailed
 
 _TRAILER = b"\x01RKPARITY-EXIT:"

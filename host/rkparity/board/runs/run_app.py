@@ -8,15 +8,24 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rkparity.board.app_collect import collect
-from rkparity.board.app_request import AppReport, AppRequest, Ended
-from rkparity.board.app_script import ENDED, LAUNCHER, NO_FOLDER, SUPERVISOR, can_preload, launcher, stopper, supervisor
-from rkparity.board.layer import LAYER_NAME, find_layer
-from rkparity.board.preflight import BoardInfo, check_board, inspect_board
-from rkparity.board.progress import Reporter
-from rkparity.board.push import Outgoing, push_files
-from rkparity.board.transport import Transport, last_line, lines
-from rkparity.board.workspace import Workspace
+from rkparity.board.files.progress import Reporter
+from rkparity.board.files.push import Outgoing, push_files
+from rkparity.board.install.layer import LAYER_NAME, find_layer
+from rkparity.board.install.preflight import BoardInfo, check_board, inspect_board
+from rkparity.board.install.workspace import Workspace
+from rkparity.board.link.transport import Transport, last_line, lines
+from rkparity.board.runs.app_collect import collect
+from rkparity.board.runs.app_request import AppReport, AppRequest, Ended
+from rkparity.board.runs.app_script import (
+    ENDED,
+    LAUNCHER,
+    NO_FOLDER,
+    SUPERVISOR,
+    can_preload,
+    launcher,
+    stopper,
+    supervisor,
+)
 from rkparity.errors import BoardError, UsageError
 
 _SPARE_NBYTES = 64 << 20

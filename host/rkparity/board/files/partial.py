@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from rkparity.board.listing import RemoteFile
+from rkparity.board.files.listing import RemoteFile
 from rkparity.errors import TransferError, UsageError
 
 _STATE = "pull.json"

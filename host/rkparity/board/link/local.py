@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rkparity.board.pipes import PipeProcess
-from rkparity.board.transport import RemoteProcess, Transport, shell_command
+from rkparity.board.link.pipes import PipeProcess
+from rkparity.board.link.transport import RemoteProcess, Transport, shell_command
 from rkparity.errors import UsageError
 
 

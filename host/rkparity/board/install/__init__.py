@@ -1,0 +1,1 @@
+"""What rkparity needs on a board: kits, their folder, and what the board itself is."""

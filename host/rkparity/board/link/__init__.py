@@ -1,0 +1,1 @@
+"""How a board is reached: SSH, adb or this machine, and the processes that run there."""
