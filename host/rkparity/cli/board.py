@@ -13,7 +13,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from rkparity.board.link.target import add_board_options, connect, target_of
+from rkparity.board.link.connect import connect
+from rkparity.cli.options import add_board_options, target_of
 
 if TYPE_CHECKING:
     from rkparity.board.install.preflight import BoardInfo

@@ -13,9 +13,8 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rkparity.board.link.target import add_board_options
+from rkparity.cli.options import add_board_options, add_toolkit_options
 from rkparity.errors import UsageError
-from rkparity.toolkit.build_options import add_toolkit_options
 
 if TYPE_CHECKING:
     from rkparity.flow.context import BoardAccess
@@ -109,7 +108,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _board(arguments: argparse.Namespace, project: Project, stack: contextlib.ExitStack) -> BoardAccess | None:
-    from rkparity.board.link.target import connect, target_of
+    from rkparity.board.link.connect import connect
+    from rkparity.cli.options import target_of
     from rkparity.flow.context import BoardAccess
 
     if arguments.virtual or (arguments.board is None and project.board.address == "virtual"):
@@ -125,7 +125,8 @@ def _board(arguments: argparse.Namespace, project: Project, stack: contextlib.Ex
 
 def _virtual_board(arguments: argparse.Namespace, project: Project, stack: contextlib.ExitStack) -> BoardAccess:
     """A virtual board that is started when a stage first connects, and serves every model the check builds."""
-    from rkparity.board.link.target import SshTarget, connect
+    from rkparity.board.link.connect import connect
+    from rkparity.board.link.target import SshTarget
     from rkparity.board.link.transport import Transport
     from rkparity.emulator.catalogue import ModelCatalogue
     from rkparity.emulator.virtual_board import VirtualBoard

@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rkparity.cli.questions import ask, existing_files, numbers, one_file, some_files
-from rkparity.errors import ExitCode, ToolkitError, UsageError
-from rkparity.toolkit.build_options import (
+from rkparity.cli.options import (
     add_build_options,
     add_toolkit_options,
     has_build_options,
     spec_from_arguments,
 )
+from rkparity.cli.questions import ask, existing_files, numbers, one_file, some_files
+from rkparity.errors import ExitCode, ToolkitError, UsageError
 from rkparity.toolkit.spec import BuildSpec
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rkparity.board.link.target import add_board_options, connect, target_of
+from rkparity.board.link.connect import connect
+from rkparity.cli.options import add_board_options, target_of
 from rkparity.errors import UsageError
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rkparity.cli.options import add_toolkit_options
 from rkparity.errors import ExitCode, UsageError
-from rkparity.toolkit.build_options import add_toolkit_options
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rkparity.board.link.target import add_board_options, connect, target_of
+from rkparity.board.link.connect import connect
+from rkparity.cli.options import add_board_options, target_of
 from rkparity.errors import UsageError
 
 

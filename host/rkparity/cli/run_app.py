@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rkparity.board.link.target import LocalTarget, add_board_options, connect, target_of
+from rkparity.board.link.connect import connect
+from rkparity.board.link.target import LocalTarget
+from rkparity.cli.options import add_board_options, target_of
 from rkparity.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rkparity.errors import ExitCode, UsageError
-from rkparity.runs.manifest import ModelRecord
-from rkparity.toolkit.build_options import (
+from rkparity.cli.options import (
     add_build_options,
     add_toolkit_options,
     has_build_options,
     spec_from_arguments,
 )
+from rkparity.errors import ExitCode, UsageError
+from rkparity.runs.manifest import ModelRecord
 from rkparity.toolkit.spec import BuildSpec
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from rkparity.board.link.process import lines
 from rkparity.board.link.ssh import SshTransport
 from rkparity.board.link.ssh_settings import resolve
 from rkparity.board.link.target import SshTarget
-from rkparity.board.link.transport import Transport, lines
+from rkparity.board.link.transport import Transport
 from rkparity.cli.main import main
 from rkparity.errors import BoardError, ConnectionFailed, HostKeyError, LoginRefused
 from ssh_server import Faults, Server, dropbear, faulty, openssh

@@ -11,9 +11,10 @@ import pytest
 from rkparity.board.files.progress import PlainReporter, Reporter, printable, size_text
 from rkparity.board.install.kit import find_kit, local_kit, normal_arch, read_kit
 from rkparity.board.link.ssh_settings import resolve
-from rkparity.board.link.target import AdbTarget, LocalTarget, SshTarget, add_board_options, parse_target, target_of
+from rkparity.board.link.target import AdbTarget, LocalTarget, SshTarget, parse_target
 from rkparity.board.runs.events import agent_error, listen, parse_event
 from rkparity.board.runs.job import InputFile, RunSettings
+from rkparity.cli.options import add_board_options, target_of
 from rkparity.errors import AgentError, BoardError, ConfigError, DataError, UsageError
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from rkparity.board.files.listing import RemoteFile
 from rkparity.board.files.progress import Reporter
 from rkparity.board.files.tar_reader import Received, TarReceiver
-from rkparity.board.link.transport import RemoteProcess, Transport, last_line
+from rkparity.board.link.process import RemoteProcess, last_line
+from rkparity.board.link.transport import Transport
 from rkparity.errors import TransferError
 
 # Nothing for a minute means the connection or the board is gone.

@@ -7,7 +7,8 @@ import shlex
 import stat
 from dataclasses import dataclass
 
-from rkparity.board.link.transport import Transport, last_line
+from rkparity.board.link.process import last_line
+from rkparity.board.link.transport import Transport
 from rkparity.errors import BoardError, TransferError
 
 # Both the folder's absence and missing rights are told by exit codes of our own: texts differ between shells.

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rkparity.board.files.fetch import Digests, can_hash
 from rkparity.board.files.listing import list_folder
-from rkparity.board.link.transport import RemoteProcess, Transport
+from rkparity.board.link.process import RemoteProcess
+from rkparity.board.link.transport import Transport
 from rkparity.errors import BoardError, TransferError
 
 _CHUNK_NBYTES = 1 << 20

@@ -10,7 +10,8 @@ from rkparity.board.files.progress import Reporter
 from rkparity.board.install.kit import Kit, find_kit
 from rkparity.board.install.preflight import BoardInfo, check_board, inspect_board
 from rkparity.board.install.workspace import Workspace
-from rkparity.board.link.transport import Transport, last_line
+from rkparity.board.link.process import last_line
+from rkparity.board.link.transport import Transport
 from rkparity.board.runs.events import listen
 from rkparity.errors import AgentError, BoardError
 

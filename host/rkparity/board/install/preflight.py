@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rkparity.board.link.transport import Transport, last_line
+from rkparity.board.link.process import last_line
+from rkparity.board.link.transport import Transport
 from rkparity.errors import BoardError
 
 # Line by line `key=value`; a value never holds a line end. Where each fact comes from: the kernel's /proc and /sys, the

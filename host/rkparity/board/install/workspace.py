@@ -10,7 +10,8 @@ from pathlib import Path
 from rkparity.board.files.listing import list_folder
 from rkparity.board.files.push import Outgoing, push_files, verify_pushed
 from rkparity.board.install.kit import Kit
-from rkparity.board.link.transport import Completed, Transport, last_line
+from rkparity.board.link.process import Completed, last_line
+from rkparity.board.link.transport import Transport
 from rkparity.errors import BoardError, UsageError
 
 MARKER = ".rkparity-workspace"

@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 
 from rkparity.board.link.pipes import PipeProcess
-from rkparity.board.link.transport import READ_NBYTES, RemoteProcess, Transport, lost, shell_command
+from rkparity.board.link.process import READ_NBYTES, RemoteProcess, lost, shell_command
+from rkparity.board.link.transport import Transport
 from rkparity.errors import ConnectionFailed
 
 _TRAILER = b"\x01RKPARITY-EXIT:"

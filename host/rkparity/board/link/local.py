@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rkparity.board.link.pipes import PipeProcess
-from rkparity.board.link.transport import RemoteProcess, Transport, shell_command
+from rkparity.board.link.process import RemoteProcess, shell_command
+from rkparity.board.link.transport import Transport
 from rkparity.errors import UsageError
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from rkparity.board.link.transport import READ_NBYTES, STDERR_KEPT_NBYTES, RemoteProcess, last_line, lost
+from rkparity.board.link.process import READ_NBYTES, STDERR_KEPT_NBYTES, RemoteProcess, last_line, lost
 from rkparity.errors import ConnectionFailed
 
 _PIPE_NBYTES = 1 << 20

@@ -7,7 +7,7 @@ import secrets
 import shlex
 import time
 
-from rkparity.board.link.transport import Completed, RemoteProcess
+from rkparity.board.link.process import Completed, RemoteProcess
 from rkparity.errors import BoardError
 
 

@@ -14,10 +14,11 @@ import paramiko
 
 from rkparity.board.link.host_keys import KnownHosts, entry_name
 from rkparity.board.link.pipes import PipeProcess
+from rkparity.board.link.process import RemoteProcess, lost, shell_command
 from rkparity.board.link.ssh_channel import ChannelProcess
 from rkparity.board.link.ssh_settings import SshSettings, resolve
 from rkparity.board.link.system_ssh import SystemSsh, ready
-from rkparity.board.link.transport import RemoteProcess, Transport, lost, shell_command
+from rkparity.board.link.transport import Transport
 from rkparity.errors import BoardError, ConnectionFailed, LoginRefused, RkparityError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import time
 import paramiko
 
 from rkparity.board.link.pipes import StderrTail
-from rkparity.board.link.transport import READ_NBYTES, RemoteProcess, lost
+from rkparity.board.link.process import READ_NBYTES, RemoteProcess, lost
 
 _OPEN_TIMEOUT_S = 15.0
 

@@ -1,18 +1,14 @@
-"""How the user names a board: `[user@]host[:port]`, `@FILE`, `adb:SERIAL`, `local:FOLDER`; and options beside it."""
+"""How the user names a board: `[user@]host[:port]`, `@FILE`, `adb:SERIAL`, `local:FOLDER`."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rkparity.errors import ConfigError, UsageError
-
-if TYPE_CHECKING:
-    from rkparity.board.link.transport import Transport
 
 _HOST = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^@:\s\[\]]+))(?::(?P<port>\d{1,5}))?"
@@ -51,59 +47,6 @@ class LocalTarget:
     home: Path | None
 
 
-def add_board_options(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
-    """Adds the options every command that goes to a board has."""
-    explanation = (
-        "[user@]host[:port] (names of ~/.ssh/config work), @FILE written by `rkparity emulator start`, "
-        "adb: or adb:SERIAL, local: or local:FOLDER for this machine"
-    )
-    if positional:
-        parser.add_argument("board", metavar="BOARD", help=explanation)
-    else:
-        parser.add_argument("--board", metavar="BOARD", help=explanation)
-    group = parser.add_argument_group("connection")
-    group.add_argument("--identity", type=Path, metavar="FILE", help="private key to log in with, and no other")
-    group.add_argument("--password-file", type=Path, metavar="FILE", help="file whose first line is the password")
-    group.add_argument("--jump", metavar="[USER@]HOST[:PORT]", help="go through this host; several: comma-separated")
-    group.add_argument(
-        "--known-hosts", type=Path, metavar="FILE", help="host keys to trust (default: ~/.ssh/known_hosts)"
-    )
-    group.add_argument(
-        "--accept-new-host-key",
-        action="store_true",
-        help="trust and remember the key of a board never seen before (a changed key is always refused)",
-    )
-    group.add_argument(
-        "--work-dir",
-        metavar="DIR",
-        help="folder on the board for the agent and run folders (default: ~/.cache/rkparity)",
-    )
-
-
-def target_of(arguments: argparse.Namespace) -> SshTarget | AdbTarget | LocalTarget:
-    """The board that the parsed options name; UsageError or ConfigError when they cannot be used."""
-    if not arguments.board:
-        raise UsageError("no board given", hint="add --board [user@]host[:port]")
-    target = parse_target(arguments.board)
-    if not isinstance(target, SshTarget):
-        given = [name for name in ("identity", "password_file", "jump", "known_hosts") if getattr(arguments, name)]
-        if given:
-            raise UsageError(f"--{given[0].replace('_', '-')} has no meaning for {arguments.board}")
-        return target
-    for name in ("identity", "password_file"):
-        path: Path | None = getattr(arguments, name)
-        if path is not None and not path.is_file():
-            raise UsageError(f"--{name.replace('_', '-')} {path}: no such file")
-    return replace(
-        target,
-        identity=arguments.identity or target.identity,
-        known_hosts=arguments.known_hosts or target.known_hosts,
-        password_file=arguments.password_file,
-        jump=arguments.jump,
-        accept_new_host_key=arguments.accept_new_host_key,
-    )
-
-
 def parse_target(text: str) -> SshTarget | AdbTarget | LocalTarget:
     """Reads a board's name; UsageError when it is none, ConfigError when `@FILE` is not a board file."""
     if text.startswith("@"):
@@ -120,21 +63,6 @@ def parse_target(text: str) -> SshTarget | AdbTarget | LocalTarget:
     if port is not None and not 0 < port < 65536:
         raise UsageError(f"{text!r}: port {port} is not between 1 and 65535")
     return SshTarget(match["host"] or match["v6"], user=match["user"], port=port)
-
-
-def connect(target: SshTarget | AdbTarget | LocalTarget) -> Transport:
-    """Opens the way to the board; raises as the transport of that kind does."""
-    if isinstance(target, SshTarget):
-        from rkparity.board.link.ssh import SshTransport
-
-        return SshTransport.connect(target)
-    if isinstance(target, AdbTarget):
-        from rkparity.board.link.adb import AdbTransport
-
-        return AdbTransport.connect(target.serial)
-    from rkparity.board.link.local import LocalTransport
-
-    return LocalTransport(target.home)
 
 
 def _read_board_file(path: Path) -> SshTarget:

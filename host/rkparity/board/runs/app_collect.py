@@ -13,7 +13,8 @@ from rkparity.board.files.listing import RemoteFile, list_folder
 from rkparity.board.files.progress import Reporter, size_text
 from rkparity.board.install.preflight import BoardInfo
 from rkparity.board.install.workspace import Workspace
-from rkparity.board.link.transport import Transport, last_line
+from rkparity.board.link.process import last_line
+from rkparity.board.link.transport import Transport
 from rkparity.board.runs.app_request import AppReport, AppRequest, Ended
 from rkparity.board.runs.app_script import NO_CWD, STDERR, STDOUT
 from rkparity.board.runs.dump_records import is_dump, precision_of, records_of

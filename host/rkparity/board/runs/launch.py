@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rkparity.board.files.progress import Reporter
-from rkparity.board.link.transport import Transport, last_line, lines
+from rkparity.board.link.process import last_line, lines
+from rkparity.board.link.transport import Transport
 from rkparity.board.runs.events import listen
 from rkparity.errors import AgentError, BoardError
 

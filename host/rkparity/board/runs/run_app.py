@@ -13,7 +13,8 @@ from rkparity.board.files.push import Outgoing, push_files
 from rkparity.board.install.layer import LAYER_NAME, find_layer
 from rkparity.board.install.preflight import BoardInfo, check_board, inspect_board
 from rkparity.board.install.workspace import Workspace
-from rkparity.board.link.transport import Transport, last_line, lines
+from rkparity.board.link.process import last_line, lines
+from rkparity.board.link.transport import Transport
 from rkparity.board.runs.app_collect import collect
 from rkparity.board.runs.app_request import AppReport, AppRequest, Ended
 from rkparity.board.runs.app_script import (

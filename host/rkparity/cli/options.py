@@ -1,11 +1,13 @@
-"""The command-line options that say how to build a model, and the spec they make."""
+"""The options that several commands share: how to build a model, where the toolkit is, which board; what they make."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rkparity.board.link.target import AdbTarget, LocalTarget, SshTarget, parse_target
 from rkparity.errors import UsageError
 from rkparity.toolkit.spec import BuildSpec, Framework
 
@@ -154,3 +156,56 @@ def _integers(option: str, text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"{option} {text!r}: must be whole numbers separated by commas, such as 1,3,224,224") from None
+
+
+def add_board_options(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
+    """Adds the options every command that goes to a board has."""
+    explanation = (
+        "[user@]host[:port] (names of ~/.ssh/config work), @FILE written by `rkparity emulator start`, "
+        "adb: or adb:SERIAL, local: or local:FOLDER for this machine"
+    )
+    if positional:
+        parser.add_argument("board", metavar="BOARD", help=explanation)
+    else:
+        parser.add_argument("--board", metavar="BOARD", help=explanation)
+    group = parser.add_argument_group("connection")
+    group.add_argument("--identity", type=Path, metavar="FILE", help="private key to log in with, and no other")
+    group.add_argument("--password-file", type=Path, metavar="FILE", help="file whose first line is the password")
+    group.add_argument("--jump", metavar="[USER@]HOST[:PORT]", help="go through this host; several: comma-separated")
+    group.add_argument(
+        "--known-hosts", type=Path, metavar="FILE", help="host keys to trust (default: ~/.ssh/known_hosts)"
+    )
+    group.add_argument(
+        "--accept-new-host-key",
+        action="store_true",
+        help="trust and remember the key of a board never seen before (a changed key is always refused)",
+    )
+    group.add_argument(
+        "--work-dir",
+        metavar="DIR",
+        help="folder on the board for the agent and run folders (default: ~/.cache/rkparity)",
+    )
+
+
+def target_of(arguments: argparse.Namespace) -> SshTarget | AdbTarget | LocalTarget:
+    """The board that the parsed options name; UsageError or ConfigError when they cannot be used."""
+    if not arguments.board:
+        raise UsageError("no board given", hint="add --board [user@]host[:port]")
+    target = parse_target(arguments.board)
+    if not isinstance(target, SshTarget):
+        given = [name for name in ("identity", "password_file", "jump", "known_hosts") if getattr(arguments, name)]
+        if given:
+            raise UsageError(f"--{given[0].replace('_', '-')} has no meaning for {arguments.board}")
+        return target
+    for name in ("identity", "password_file"):
+        path: Path | None = getattr(arguments, name)
+        if path is not None and not path.is_file():
+            raise UsageError(f"--{name.replace('_', '-')} {path}: no such file")
+    return replace(
+        target,
+        identity=arguments.identity or target.identity,
+        known_hosts=arguments.known_hosts or target.known_hosts,
+        password_file=arguments.password_file,
+        jump=arguments.jump,
+        accept_new_host_key=arguments.accept_new_host_key,
+    )
