@@ -7,8 +7,6 @@ the result is checked with objdump. The same sources and compiler give the same 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import re
 import shutil
 import subprocess
@@ -20,9 +18,12 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from rkparity import __version__
+from rkparity.board.install.build_kit import assemble
+from rkparity.errors import RkparityError
+
 ROOT = Path(__file__).resolve().parent.parent
 AGENT = ROOT / "device" / "rkparity_agent"
-SCHEMA = "rkparity.kit/1"
 # Each Python's newest cffi that has a wheel for it; the module runs with all of them.
 CFFI = {"3.8": "1.17.1", "3.9": "2.0.0", "3.10": "2.1.1", "3.11": "2.1.1", "3.12": "2.1.1", "3.13": "2.1.1"}
 
@@ -62,29 +63,6 @@ TARGETS = {
         "gcc binutils",
     ),
 }
-
-LAUNCHER = '''"""Starts the agent of this kit: python3 agent.py COMMAND ...; see docs/agent.md of rkparity."""
-
-import os
-import sys
-
-here = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, here)
-backend = os.path.join(here, "backends", "cp%d%d" % sys.version_info[:2])
-if os.path.isdir(backend):
-    sys.path.insert(1, backend)
-sys.dont_write_bytecode = True
-if sys.version_info < (3, 8):
-    sys.stdout.write(
-        '{"event":"error","kind":"environment","message":"Python %d.%d is too old for the agent",'
-        '"hint":"use Python 3.8 or later, or rkrun","exit_code":3}\\n' % sys.version_info[:2]
-    )
-    sys.exit(3)
-
-from rkparity_agent.__main__ import main
-
-sys.exit(main())
-'''
 
 
 def run(arguments: list[str], what: str) -> str:
@@ -214,45 +192,6 @@ def agent_files() -> dict[str, Path]:
     return {f"rkparity_agent/{path.name}": path for path in sorted(AGENT.glob("*.py"))}
 
 
-def agent_version() -> str:
-    """The version in rkparity_agent/__init__.py."""
-    found = re.search(r'__version__ = "(.*)"', (AGENT / "__init__.py").read_text(encoding="utf-8"))
-    if not found:
-        raise KitError("rkparity_agent/__init__.py names no version")
-    return found.group(1)
-
-
-def assemble(target: Target, files: dict[str, Path], folder: Path) -> dict[str, object]:
-    """Copies the files into `folder`, writes agent.py and kit.json; returns kit.json's content."""
-    if folder.exists():
-        if not (folder / "kit.json").is_file():
-            raise KitError(f"{folder} exists and is no kit; name another --out")
-        shutil.rmtree(folder)
-    hashes: dict[str, str] = {}
-    for place, source in sorted(files.items()):
-        to = folder / place
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, to)
-        to.chmod(0o755 if place.startswith("bin/") or place.endswith(".so") else 0o644)
-    if any(place.startswith("rkparity_agent/") for place in files):
-        (folder / "agent.py").write_text(LAUNCHER, encoding="utf-8")
-        (folder / "agent.py").chmod(0o644)
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            hashes[path.relative_to(folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
-    listing = "".join(f"{name} {value}\n" for name, value in sorted(hashes.items()))
-    kit: dict[str, object] = {
-        "schema": SCHEMA,
-        "arch": target.machine,
-        "version": agent_version(),
-        "hash": hashlib.sha256(listing.encode()).hexdigest()[:16],
-        "files": hashes,
-    }
-    (folder / "kit.json").write_text(json.dumps(kit, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    (folder / "kit.json").chmod(0o644)
-    return kit
-
-
 def pack(folder: Path, archive: Path) -> None:
     """The kit as a tar whose bytes depend on its content only."""
     partial = archive.with_suffix(".part")
@@ -285,10 +224,10 @@ def build(arch: str, out: Path) -> Path:
         else:
             print(f"{arch}: no cffi backend for this architecture on PyPI: the kit holds rkrun and the layer only")
         out.mkdir(parents=True, exist_ok=True)
-        kit = assemble(target, files, out / arch)
-    archive = out / f"rkparity-kit-{arch}-{kit['version']}.tar"
+        kit = assemble(files, out / arch, arch=target.machine, version=__version__)
+    archive = out / f"rkparity-kit-{arch}-{kit.version}.tar"
     pack(out / arch, archive)
-    print(f"{arch}: {out / arch} and {archive} ({archive.stat().st_size} bytes), hash {kit['hash']}")
+    print(f"{arch}: {out / arch} and {archive} ({archive.stat().st_size} bytes), hash {kit.hash}")
     return out / arch
 
 
@@ -300,7 +239,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         build(arguments.arch, arguments.out)
-    except KitError as error:
+    except (KitError, RkparityError) as error:
         print(f"build-kit: {error}", file=sys.stderr)
         return 3
     return 0

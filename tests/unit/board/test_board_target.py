@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from rkparity.board.files.progress import PlainReporter, Reporter, printable, size_text
-from rkparity.board.install.kit import find_kit, local_kit, normal_arch, read_kit
+from rkparity.board.install.build_kit import local_kit
+from rkparity.board.install.find_kit import find_kit
+from rkparity.board.install.kit import normal_arch, read_kit
 from rkparity.board.link.ssh_settings import resolve
 from rkparity.board.link.target import AdbTarget, LocalTarget, SshTarget, parse_target
 from rkparity.board.runs.events import agent_error, listen, parse_event

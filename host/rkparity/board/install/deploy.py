@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rkparity.board.files.progress import Reporter
-from rkparity.board.install.kit import Kit, find_kit
+from rkparity.board.install.find_kit import find_kit
+from rkparity.board.install.kit import Kit
 from rkparity.board.install.preflight import BoardInfo, check_board, inspect_board
 from rkparity.board.install.workspace import Workspace
 from rkparity.board.link.process import last_line

@@ -7,7 +7,8 @@ import platform
 import sys
 from pathlib import Path
 
-from rkparity.board.install.kit import find_kit, normal_arch
+from rkparity.board.install.find_kit import find_kit
+from rkparity.board.install.kit import normal_arch
 from rkparity.errors import BoardError, UsageError
 
 LAYER_NAME = "librkparity_layer.so"

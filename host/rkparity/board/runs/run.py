@@ -17,7 +17,8 @@ from rkparity.board.files.listing import RemoteFile, list_folder
 from rkparity.board.files.progress import Reporter, size_text
 from rkparity.board.files.push import Outgoing, push_files
 from rkparity.board.install.deploy import check_kit, interpreter, uses_agent
-from rkparity.board.install.kit import Kit, find_kit
+from rkparity.board.install.find_kit import find_kit
+from rkparity.board.install.kit import Kit
 from rkparity.board.install.preflight import BoardInfo, check_board, inspect_board
 from rkparity.board.install.workspace import Workspace
 from rkparity.board.link.transport import Transport
