@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rkparity import __version__
-from rkparity.board.files.fetch import fetch_verified, local_disk_error
-from rkparity.board.files.listing import RemoteFile, list_folder
-from rkparity.board.files.progress import Reporter, size_text
+from rkparity.board.files.progress import Reporter
 from rkparity.board.install.preflight import BoardInfo
 from rkparity.board.install.workspace import Workspace
 from rkparity.board.link.process import last_line
 from rkparity.board.link.transport import Transport
 from rkparity.board.runs.app_request import AppReport, AppRequest, Ended
 from rkparity.board.runs.app_script import NO_CWD, STDERR, STDOUT
+from rkparity.board.runs.collect import check_caps, fetch_left, find_left, model_record, versions_of, writing_run
 from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
-from rkparity.errors import DataError, TransferError
-from rkparity.model import Model
-from rkparity.runs import Engine, Manifest, ModelRecord, RunWriter, read_npy_header
+from rkparity.errors import DataError
+from rkparity.runs import Engine, Manifest, read_npy_header
 
-_MAX_FILES, _MAX_NBYTES = 50_000, 64 << 30
 _TRACE = re.compile(r"rkparity-\d{1,10}[A-Za-z0-9-]{0,40}\.(?:jsonl|npy)")
 _EMULATED = b"rkparity emulated runtime"
 
@@ -37,88 +33,56 @@ def collect(
     warnings: list[str],
     progress: Reporter,
 ) -> AppReport:
-    dumps = _listed(workspace.transport, f"{folder}/dumps", lambda name: is_dump(name) is not None)
-    traces = _listed(workspace.transport, f"{folder}/trace", lambda name: _TRACE.fullmatch(name) is not None)
-    outputs = _listed(workspace.transport, f"{folder}/outputs", lambda name: name in (STDOUT, STDERR))
-    total = sum(file.nbytes for file in (*dumps, *traces, *outputs))
-    if len(dumps) + len(traces) > _MAX_FILES or total > _MAX_NBYTES:
-        raise TransferError(
-            f"the program left {len(dumps) + len(traces)} files with {size_text(total)}; the caps are {_MAX_FILES} "
-            "files and "
-            f"{size_text(_MAX_NBYTES)}",
-            hint="use a smaller --trace-buffers, or run fewer different models at once",
-        )
-    try:
-        with RunWriter(request.out, force=request.force) as writer:
-            progress.begin("fetch", total)
-            try:
-                for sub, target, files in (
-                    ("dumps", "dumps", dumps),
-                    ("outputs", "logs", outputs),
-                    ("trace", "trace", traces),
-                ):
-                    (writer.folder / target).mkdir()
-                    fetch_verified(
-                        workspace.transport,
-                        f"{folder}/{sub}",
-                        files,
-                        writer.folder / target,
-                        tools=workspace.tools,
-                        progress=progress,
-                    )
-            finally:
-                progress.end()
-            whole, damaged = _sound(writer.folder, [file.name for file in dumps])
-            records = records_of(writer.folder / "dumps", whole, request.model)
-            precision, guess = precision_of(records.tensors, request.model)
-            logs = [writer.folder / "logs" / file.name for file in outputs]
-            problems = _problems(request, ended, logs, len(whole), damaged)
-            n_traces = sum(file.name.endswith(".jsonl") for file in traces)
-            notes = (
-                *warnings,
-                *records.warnings,
-                *([guess] if guess and whole else []),
-                *(["the program made no call of librknnrt that the layer saw"] if traced and not n_traces else []),
-                *request.recognise(logs),
-            )
-            writer.finish(
-                Manifest(
-                    Engine.APP,
-                    precision,
-                    _model_record(request.model),
-                    (),
-                    records.tensors,
-                    _versions(info),
-                    _settings(workspace.transport, request, info, ended, traced, problems),
-                    tuple(
-                        [f"logs/{file.name}" for file in outputs]
-                        + [f"trace/{file.name}" for file in traces if file.name.endswith(".jsonl")]
-                    ),
-                    info.chip.startswith("emulated") or any(_mentions(path, _EMULATED) for path in logs),
-                    "",
-                    (*problems, *notes),
-                )
-            )
-    except OSError as error:
-        raise local_disk_error(request.out, error) from error
-    return AppReport(
-        request.out,
-        ended.code,
-        ended.signal_name,
-        ended.timed_out,
-        ended.duration_s,
-        len(whole),
-        n_traces,
-        total,
-        problems,
-        notes,
-        folder if request.keep else None,
+    dumps = find_left(workspace, f"{folder}/dumps", "dumps", lambda name: is_dump(name) is not None)
+    traces = find_left(workspace, f"{folder}/trace", "trace", lambda name: _TRACE.fullmatch(name) is not None)
+    outputs = find_left(workspace, f"{folder}/outputs", "logs", lambda name: name in (STDOUT, STDERR))
+    total = check_caps(
+        (dumps, traces, outputs),
+        "the program",
+        hint="use a smaller --trace-buffers, or run fewer different models at once",
     )
-
-
-def _listed(transport: Transport, folder: str, wanted: Callable[[str], bool]) -> list[RemoteFile]:
-    listing = list_folder(transport, folder)
-    return [] if listing is None else [file for file in listing.files if wanted(file.name)]
+    with writing_run(request.out, force=request.force) as writer:
+        fetch_left(workspace, (dumps, outputs, traces), writer.folder, progress)
+        whole, damaged = _sound(writer.folder, [file.name for file in dumps.files])
+        records = records_of(writer.folder / "dumps", whole, request.model)
+        precision, guess = precision_of(records.tensors, request.model)
+        logs = [writer.folder / "logs" / file.name for file in outputs.files]
+        problems = _problems(request, ended, logs, len(whole), damaged)
+        recorded = [file.name for file in traces.files if file.name.endswith(".jsonl")]
+        notes = (
+            *warnings,
+            *records.warnings,
+            *([guess] if guess and whole else []),
+            *(["the program made no call of librknnrt that the layer saw"] if traced and not recorded else []),
+            *request.recognise(logs),
+        )
+        writer.finish(
+            Manifest(
+                engine=Engine.APP,
+                precision=precision,
+                model=model_record(request.model),
+                inputs=(),
+                tensors=records.tensors,
+                versions=versions_of(info),
+                settings=_settings(workspace.transport, request, info, ended, traced, problems),
+                logs=(*(f"logs/{file.name}" for file in outputs.files), *(f"trace/{name}" for name in recorded)),
+                emulated=info.chip.startswith("emulated") or any(_mentions(path, _EMULATED) for path in logs),
+                warnings=(*problems, *notes),
+            )
+        )
+    return AppReport(
+        run=request.out,
+        exit_code=ended.code,
+        signal=ended.signal_name,
+        timed_out=ended.timed_out,
+        duration_s=ended.duration_s,
+        dumps=len(whole),
+        traces=len(recorded),
+        nbytes=total,
+        problems=problems,
+        warnings=notes,
+        kept=folder if request.keep else None,
+    )
 
 
 def _sound(folder: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -170,17 +134,6 @@ def _tail(path: Path) -> str:
 def _mentions(path: Path, text: bytes) -> bool:
     with path.open("rb") as file:
         return any(text in line for line in iter(lambda: file.readline(65536), b""))
-
-
-def _model_record(model: Model | None) -> ModelRecord:
-    if model is None:
-        return ModelRecord("unknown")
-    return ModelRecord(model.path.name, model.sha256, model.platform or None, model.compiler_version or None)
-
-
-def _versions(info: BoardInfo) -> dict[str, str]:
-    versions = {"rkparity": __version__, "runtime": info.runtime, "driver": info.driver, "libc": info.libc}
-    return {name: text for name, text in versions.items() if text}
 
 
 def _settings(

@@ -15,7 +15,6 @@ from rkparity.board.files.fetch import (
     Digests,
     can_hash,
     fetch_files,
-    local_disk_error,
     mismatches,
     sha256_of,
     tools_of,
@@ -25,9 +24,10 @@ from rkparity.board.files.partial import PartialPull
 from rkparity.board.files.progress import Reporter, size_text
 from rkparity.board.files.tar_reader import Received
 from rkparity.board.link.transport import Transport
+from rkparity.board.runs.collect import model_record, writing_run
 from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
 from rkparity.errors import BoardError, ConnectionFailed, TransferError, UsageError
-from rkparity.runs import Engine, Manifest, ModelRecord, Precision, RunWriter
+from rkparity.runs import Engine, Manifest, Precision
 
 if TYPE_CHECKING:
     from rkparity.model import Model
@@ -327,35 +327,24 @@ def _write_run(
         *([guess] if guess else []),
         *(f"not copied: {name}: {reason}" for name, reason in skipped),
     ]
-    model = request.model
-    record = (
-        ModelRecord("unknown")
-        if model is None
-        else ModelRecord(model.path.name, model.sha256, model.platform or None, model.compiler_version or None)
-    )
-    try:
-        with RunWriter(request.out, force=request.force) as writer:
-            for name, sub in (*((name, "dumps") for name in dumps), *((name, "logs") for name in logs)):
-                (writer.folder / sub).mkdir(exist_ok=True)
-                if move:
-                    (folder / name).rename(writer.folder / sub / name)
-                else:
-                    shutil.copyfile(folder / name, writer.folder / sub / name)
-            writer.finish(
-                Manifest(
-                    request.engine,
-                    precision,
-                    record,
-                    (),
-                    records.tensors,
-                    {"rkparity": __version__},
-                    dict(settings),
-                    tuple(f"logs/{name}" for name in logs),
-                    False,
-                    "",
-                    tuple(notes),
-                )
+    with writing_run(request.out, force=request.force) as writer:
+        for name, sub in (*((name, "dumps") for name in dumps), *((name, "logs") for name in logs)):
+            (writer.folder / sub).mkdir(exist_ok=True)
+            if move:
+                (folder / name).rename(writer.folder / sub / name)
+            else:
+                shutil.copyfile(folder / name, writer.folder / sub / name)
+        writer.finish(
+            Manifest(
+                engine=request.engine,
+                precision=precision,
+                model=model_record(request.model),
+                inputs=(),
+                tensors=records.tensors,
+                versions={"rkparity": __version__},
+                settings=dict(settings),
+                logs=tuple(f"logs/{name}" for name in logs),
+                warnings=tuple(notes),
             )
-    except OSError as error:
-        raise local_disk_error(request.out, error) from error
+        )
     return tuple(notes)

@@ -11,9 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rkparity import __version__
-from rkparity.board.files.fetch import fetch_verified, local_disk_error
-from rkparity.board.files.listing import RemoteFile, list_folder
 from rkparity.board.files.progress import Reporter, size_text
 from rkparity.board.files.push import Outgoing, push_files
 from rkparity.board.install.deploy import check_kit, interpreter, uses_agent
@@ -22,13 +19,14 @@ from rkparity.board.install.kit import Kit
 from rkparity.board.install.preflight import BoardInfo, check_board, inspect_board
 from rkparity.board.install.workspace import Workspace
 from rkparity.board.link.transport import Transport
+from rkparity.board.runs.collect import check_caps, fetch_left, find_left, model_record, versions_of, writing_run
 from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
 from rkparity.board.runs.job import InputFile, RunSettings
 from rkparity.board.runs.launch import run_agent
 from rkparity.board.runs.runner import runner_command
 from rkparity.errors import AgentError, ConnectionFailed, TransferError, UsageError
 from rkparity.model import Model, nhwc_shape
-from rkparity.runs import Engine, InputForm, InputRecord, Manifest, ModelRecord, RunWriter
+from rkparity.runs import Engine, InputForm, InputRecord, Manifest, RunWriter
 
 # A program of a few megabytes beside the model, and room for the board's own logs.
 _SPARE_NBYTES = 32 << 20
@@ -36,7 +34,6 @@ _OUTPUT = re.compile(r"[A-Za-z0-9][\w.+-]{0,120}\.npy")
 _LOG = re.compile(r"[A-Za-z0-9][\w.+-]{0,100}\.(?:log|txt)")
 _VERSION_MISMATCH = "not match with rknn runtime version"
 _GRACE_S = 5.0
-_MAX_FILES, _MAX_NBYTES = 50_000, 64 << 30
 
 
 @dataclass(frozen=True)
@@ -187,85 +184,55 @@ def _collect(
     progress: Reporter,
 ) -> RunReport:
     start = time.monotonic()
-    dumps = _listed(workspace, f"{folder}/dumps", is_dump)
-    if not dumps:
+    dumps = find_left(workspace, f"{folder}/dumps", "dumps", lambda name: is_dump(name) is not None)
+    if not dumps.files:
         raise AgentError(
             "the run left no dump on the board", hint="the runtime writes dumps at RKNN_LOG_LEVEL 5; see its log"
         )
-    results = _listed(workspace, f"{folder}/outputs", lambda name: _OUTPUT.fullmatch(name) or _LOG.fullmatch(name))
-    total = sum(file.nbytes for file in (*dumps, *results))
-    if len(dumps) + len(results) > _MAX_FILES or total > _MAX_NBYTES:
-        raise TransferError(
-            f"the run left {len(dumps) + len(results)} files with {size_text(total)}; the caps are "
-            f"{_MAX_FILES} files and {size_text(_MAX_NBYTES)}"
+    results = find_left(
+        workspace, f"{folder}/outputs", "outputs", lambda name: bool(_OUTPUT.fullmatch(name) or _LOG.fullmatch(name))
+    )
+    total = check_caps((dumps, results), "the run")
+    with writing_run(request.out, force=request.force) as writer:
+        fetch_left(workspace, (dumps, results), writer.folder, progress)
+        logs = [file.name for file in results.files if not _OUTPUT.fullmatch(file.name)]
+        (writer.folder / "logs").mkdir()
+        for name in logs:
+            (writer.folder / "outputs" / name).rename(writer.folder / "logs" / name)
+        records = records_of(writer.folder / "dumps", [file.name for file in dumps.files], request.model)
+        precision, _ = precision_of(records.tensors, request.model)
+        notes = (*warnings, *records.warnings, *request.model.warnings, *_log_warnings(result))
+        manifest = Manifest(
+            engine=Engine.BOARD,
+            precision=precision,
+            model=model_record(request.model),
+            inputs=_input_records(writer, request, result),
+            tensors=records.tensors,
+            versions=_versions(result, info),
+            settings={
+                **request.settings.for_manifest(),
+                "board": workspace.transport.name,
+                "chip": info.chip,
+                "outputs": _outputs(result),
+                "run_us": list(_run_us(result)),
+            },
+            logs=tuple(f"logs/{name}" for name in logs),
+            emulated=bool(result.get("emulated")),
+            warnings=notes,
         )
-    try:
-        with RunWriter(request.out, force=request.force) as writer:
-            progress.begin("fetch", total)
-            for sub, files in (("dumps", dumps), ("outputs", results)):
-                (writer.folder / sub).mkdir()
-                fetch_verified(
-                    workspace.transport,
-                    f"{folder}/{sub}",
-                    files,
-                    writer.folder / sub,
-                    tools=workspace.tools,
-                    progress=progress,
-                )
-            progress.end()
-            logs = [file.name for file in results if not _OUTPUT.fullmatch(file.name)]
-            (writer.folder / "logs").mkdir()
-            for name in logs:
-                (writer.folder / "outputs" / name).rename(writer.folder / "logs" / name)
-            records = records_of(writer.folder / "dumps", [file.name for file in dumps], request.model)
-            precision, _ = precision_of(records.tensors, request.model)
-            notes = (*warnings, *records.warnings, *request.model.warnings, *_log_warnings(result))
-            manifest = Manifest(
-                Engine.BOARD,
-                precision,
-                ModelRecord(
-                    request.model.path.name,
-                    request.model.sha256,
-                    request.model.platform or None,
-                    request.model.compiler_version or None,
-                ),
-                _input_records(writer, request, result),
-                records.tensors,
-                _versions(result, info),
-                {
-                    **request.settings.for_manifest(),
-                    "board": workspace.transport.name,
-                    "chip": info.chip,
-                    "outputs": _outputs(result),
-                    "run_us": list(_run_us(result)),
-                },
-                tuple(f"logs/{name}" for name in logs),
-                bool(result.get("emulated")),
-                "",
-                notes,
-            )
-            writer.finish(manifest)
-    except OSError as error:
-        raise local_disk_error(request.out, error) from error
-    finally:
-        progress.end()
+        writer.finish(manifest)
     progress.note(f"{size_text(total)} fetched in {time.monotonic() - start:.1f} s")
     return RunReport(
-        request.out,
-        len(dumps),
-        len(results) - len(logs),
-        total,
-        _run_us(result),
-        manifest.versions.get("runtime", ""),
-        manifest.emulated,
-        notes,
-        folder if request.keep else None,
+        run=request.out,
+        dumps=len(dumps.files),
+        outputs=len(results.files) - len(logs),
+        nbytes=total,
+        run_us=_run_us(result),
+        runtime=manifest.versions.get("runtime", ""),
+        emulated=manifest.emulated,
+        warnings=notes,
+        kept=folder if request.keep else None,
     )
-
-
-def _listed(workspace: Workspace, folder: str, wanted: Any) -> list[RemoteFile]:
-    listing = list_folder(workspace.transport, folder)
-    return [] if listing is None else [file for file in listing.files if wanted(file.name)]
 
 
 def _input_records(writer: RunWriter, request: RunRequest, result: Mapping[str, Any]) -> tuple[InputRecord, ...]:
@@ -281,14 +248,12 @@ def _input_records(writer: RunWriter, request: RunRequest, result: Mapping[str, 
 def _versions(result: Mapping[str, Any], info: BoardInfo) -> dict[str, str]:
     sdk = result.get("sdk")
     sdk = sdk if isinstance(sdk, dict) else {}
-    versions = {
-        "rkparity": __version__,
-        "runtime": str(sdk.get("api_version") or info.runtime),
-        "driver": str(sdk.get("driver_version") or info.driver),
+    told = {
+        "runtime": str(sdk.get("api_version") or ""),
+        "driver": str(sdk.get("driver_version") or ""),
         "python": info.python,
-        "libc": info.libc,
     }
-    return {name: text for name, text in versions.items() if text}
+    return versions_of(info, told)
 
 
 def _outputs(result: Mapping[str, Any]) -> list[Any]:
