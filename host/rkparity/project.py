@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from rkparity.errors import ConfigError, UsageError
+from rkparity.io import read_toml
 from rkparity.toolkit.spec import BuildSpec, Framework
 
 PROJECT_NAME = "rkparity.toml"
 LAYOUTS = ("nhwc", "nchw")
 CHANNEL_ORDERS = ("rgb", "bgr")
-_MAX_FILE_NBYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -185,7 +183,7 @@ def find_project(path: Path | None) -> Path:
 
 def read_project(path: Path) -> Project:
     """Reads a project file; ConfigError names file, key, value and what is allowed. Files named must exist."""
-    value = _read_toml(path)
+    value = read_toml(path, "project file", unreadable=UsageError)
     known = ("name", "output", *_TABLES)
     for key in value:
         if key not in known:
@@ -309,20 +307,3 @@ def _check_files(project: Project) -> None:
             f"{project.path}: build.do_quantization is true and build.dataset is missing",
             hint='add dataset = "dataset.txt" to [build]: one sample a line',
         )
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-    try:
-        if path.stat().st_size > _MAX_FILE_NBYTES:
-            raise ConfigError(f"{path}: is larger than {_MAX_FILE_NBYTES} bytes; this is not a project file")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: project file cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: project file is not UTF-8 text") from error
-    try:
-        table: dict[str, Any] = toml.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not TOML: {error}") from error
-    return table

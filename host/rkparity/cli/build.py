@@ -13,6 +13,7 @@ from rkparity.cli.options import (
     spec_from_arguments,
 )
 from rkparity.errors import ExitCode, UsageError
+from rkparity.io import check_new_file
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.spec is not None and has_build_options(arguments):
         raise UsageError("--spec and build options contradict each other", hint="put the options into the file")
     output: Path = arguments.output
-    if output.exists() and not arguments.force:
-        raise UsageError(f"{output}: exists already", hint="choose another name, or --force to replace it")
+    check_new_file(output, force=arguments.force)
     spec = read_spec(arguments.spec) if arguments.spec is not None else spec_from_arguments(arguments, arguments.model)
     spec.check()
     with Worker(find_toolkit_python(arguments.toolkit_python), timeout_s=arguments.timeout) as worker:

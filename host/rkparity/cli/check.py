@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from rkparity.cli.options import add_board_options, add_toolkit_options
 from rkparity.errors import UsageError
+from rkparity.io import write_json, write_text
 
 if TYPE_CHECKING:
     from rkparity.flow.context import BoardAccess
@@ -81,7 +82,6 @@ def _say(line: str) -> None:
 
 
 def _write_files(arguments: argparse.Namespace, report: object) -> None:
-    import json
 
     from rkparity.flow.check import CheckReport
     from rkparity.report.check_view import markdown
@@ -89,22 +89,11 @@ def _write_files(arguments: argparse.Namespace, report: object) -> None:
 
     assert isinstance(report, CheckReport)
     if arguments.json is not None:
-        text = json.dumps(report.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-        write_text(arguments.json, text + "\n")
+        write_json(arguments.json, report.to_json())
     if arguments.junit is not None:
         write_text(arguments.junit, junit_xml(report))
     if arguments.markdown is not None:
         write_text(arguments.markdown, markdown(report))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a report, whole or not at all; UsageError when it cannot be written."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _board(arguments: argparse.Namespace, project: Project, stack: contextlib.ExitStack) -> BoardAccess | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rkparity.errors import UsageError
+from rkparity.io import check_new_folder
 
 if TYPE_CHECKING:
     from rkparity.diagnose.diagnose import Diagnosis
@@ -78,13 +79,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
         check_writable(arguments.json, force=arguments.force)
     folder = arguments.output
-    if (
-        folder is not None
-        and folder.exists()
-        and not arguments.force
-        and (not folder.is_dir() or any(folder.iterdir()))
-    ):
-        raise UsageError(f"{folder}: exists already", hint="choose another folder, or --force to write into it")
+    if folder is not None:
+        check_new_folder(folder, force=arguments.force)
 
 
 def _diagnose(arguments: argparse.Namespace) -> Diagnosis:

@@ -51,22 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _write_json(result: object, target: Path) -> None:
-    import json
-    import os
     from typing import cast
 
-    from rkparity.errors import UsageError
+    from rkparity.io import json_text, write_text
     from rkparity.lint import Lint
     from rkparity.lint.result_json import to_json
 
-    text = json.dumps(to_json(cast(Lint, result)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json_text(to_json(cast(Lint, result)))
     if str(target) == "-":
         print(text, end="")
         return
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
+    write_text(target, text)

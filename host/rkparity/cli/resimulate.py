@@ -8,7 +8,8 @@ import argparse
 from pathlib import Path
 
 from rkparity.cli.options import add_toolkit_options
-from rkparity.errors import ExitCode, UsageError
+from rkparity.errors import ExitCode
+from rkparity.io import check_new_folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Rebuilds the model, recomputes, prints where the run is."""
-    if arguments.output.exists() and not arguments.force:
-        raise UsageError(f"{arguments.output}: exists already", hint="choose another folder, or --force to replace it")
+    check_new_folder(arguments.output, force=arguments.force)
     from rkparity.flow.resimulate import resimulate_run
     from rkparity.report.terminal import printable
     from rkparity.toolkit.bootstrap import find_toolkit_python

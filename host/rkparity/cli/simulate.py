@@ -14,6 +14,7 @@ from rkparity.cli.options import (
     spec_from_arguments,
 )
 from rkparity.errors import ExitCode, UsageError
+from rkparity.io import check_new_folder
 from rkparity.runs.manifest import ModelRecord
 from rkparity.toolkit.spec import BuildSpec
 
@@ -56,10 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.model is None) == (arguments.spec is None):
         raise UsageError("give MODEL or --spec, and not both")
     for name in (GOLDEN_NAME, SIMULATOR_NAME):
-        if (arguments.output / name).exists() and not arguments.force:
-            raise UsageError(
-                f"{arguments.output / name}: exists already", hint="choose another folder, or --force to replace it"
-            )
+        check_new_folder(arguments.output / name, force=arguments.force)
     python = find_toolkit_python(arguments.toolkit_python)
     is_rknn = arguments.model is not None and arguments.model.suffix == ".rknn"
     if (is_rknn or arguments.spec is not None) and has_build_options(arguments):

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +13,8 @@ from rkparity.compare.judge import Golden
 from rkparity.compare.statistics import PairStatistics
 from rkparity.compare.verdict import Verdict
 from rkparity.errors import DataError, UsageError
+from rkparity.io import check_new_file
+from rkparity.io import write_json as write_whole_json
 
 SCHEMA = "rkparity.comparison/1"
 
@@ -65,10 +63,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
 
 def check_writable(path: Path, *, force: bool) -> None:
     """Raises UsageError when the result could not be written to `path`; to be asked before the work is done."""
-    if path.is_dir():
-        raise UsageError(f"--json {path}: is a folder", hint="give a file name")
-    if path.exists() and not force:
-        raise UsageError(f"--json {path}: exists already", hint="choose another name, or --force to replace it")
+    check_new_file(path, force=force, option="--json")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"--json {path}: the folder {path.absolute().parent} does not exist", hint="make it first")
 
@@ -79,23 +74,8 @@ def write_json(comparison: Comparison, path: Path) -> None:
 
 
 def write_document(document: Mapping[str, Any], path: Path) -> None:
-    """Writes a JSON document under a temporary name and renames it. Raises DataError."""
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    temporary = ""
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.absolute().parent)
-        # A tensor's name may hold half a surrogate pair when the file system gave one; it is kept readable.
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-        raise DataError(f"--json {path}: cannot be written: {error.strerror}") from error
+    """Writes a JSON document whole, or leaves `path` untouched. Raises DataError."""
+    write_whole_json(path, document, failure=DataError)
 
 
 def _pair(pair: PairResult) -> dict[str, Any]:

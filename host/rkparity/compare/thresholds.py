@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rkparity.errors import ConfigError
-
-_MAX_FILE_NBYTES = 1024 * 1024
+from rkparity.io import read_toml
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ def read_thresholds(path: Path) -> Thresholds:
 
     Raises ConfigError naming the file, the key, the value and what is allowed.
     """
-    value = _read_toml(path)
+    value = read_toml(path, "threshold file")
     for key in value:
         if key not in ("default", "layer"):
             raise ConfigError(
@@ -148,23 +145,6 @@ def read_thresholds(path: Path) -> Thresholds:
     ]:
         _check_order(limits, where)
     return thresholds
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-    try:
-        if path.stat().st_size > _MAX_FILE_NBYTES:
-            raise ConfigError(f"{path}: is larger than {_MAX_FILE_NBYTES} bytes; this is not a threshold file")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: threshold file cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: threshold file is not UTF-8 text") from error
-    try:
-        table: dict[str, Any] = toml.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not TOML: {error}") from error
-    return table
 
 
 def _limits(table: Mapping[str, Any], where: str) -> dict[str, float]:

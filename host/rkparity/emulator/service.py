@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 
 from rkparity.emulator.virtual_board import VirtualBoard
 from rkparity.errors import RkparityError, UsageError
+from rkparity.io import read_json, write_json
 
 BOARD_FILE_SCHEMA = "rkparity.board/1"
 DEFAULT_BOARD_FILE = Path("rkparity-board.json")
@@ -36,26 +36,13 @@ def write_board_file(path: Path, board: VirtualBoard) -> None:
         "pid": os.getpid(),
         "process_start": process_start(os.getpid()),
     }
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    write_json(path, record)
 
 
 def read_board_file(path: Path) -> dict[str, Any]:
     """A virtual board's file; UsageError when it is none."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be read: {error.strerror}",
-            hint="give the file of `rkparity emulator start` with --board-file",
-        ) from error
-    except ValueError as error:
-        raise UsageError(f"{path}: is no JSON: {error}") from error
-    if not isinstance(record, dict) or record.get("emulated") is not True or not isinstance(record.get("pid"), int):
+    record = read_json(path, damaged=UsageError, hint="give the file of `rkparity emulator start` with --board-file")
+    if record.get("emulated") is not True or not isinstance(record.get("pid"), int):
         raise UsageError(f"{path}: is not the file of a virtual board")
     return record
 

@@ -14,6 +14,7 @@ from rkparity import __version__
 from rkparity.errors import UsageError
 from rkparity.flow.registry import ORDER
 from rkparity.flow.result import Stage, StageResult
+from rkparity.io import check_new_file, replacing
 from rkparity.toolkit.build_record import record_path
 
 if TYPE_CHECKING:
@@ -43,21 +44,19 @@ def write_bundle(project: Project, store: Store, out: Path, report: str, *, forc
     results = [result for result in (store.result(stage) for stage in ORDER) if result is not None]
     if not results:
         raise UsageError(f"{store.folder}: no stage has run yet", hint="run `rkparity check` first")
-    if out.exists() and not force:
-        raise UsageError(f"{out}: exists already", hint="choose another name, or --force")
+    check_new_file(out, force=force)
     top = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in project.name) or "project"
-    part = out.with_name(f".{out.name}.part")
     names: list[str] = []
     try:
-        with tarfile.open(part, "w:gz" if out.suffix in (".gz", ".tgz") else "w") as tar:
+        with replacing(out) as file, tarfile.open(
+            fileobj=file, mode="w:gz" if out.suffix in (".gz", ".tgz") else "w"
+        ) as tar:
             for name, data in _texts(project, results, report).items():
                 _add_bytes(tar, f"{top}/{name}", data, names)
             for name, path in _files(project, store, results):
                 tar.add(path, f"{top}/{name}", recursive=False, filter=_anonymous)
                 names.append(f"{top}/{name}")
-        part.replace(out)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise UsageError(f"{out}: cannot be written: {error.strerror}") from error
     return Bundle(out, tuple(names), out.stat().st_size)
 

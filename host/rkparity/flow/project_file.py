@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rkparity.errors import UsageError
+from rkparity.io import check_new_file, write_text
 from rkparity.toolkit.spec import BuildSpec
 
 
@@ -93,15 +94,12 @@ def project_text(answers: Answers, folder: Path) -> str:
 
 def write_project(path: Path, text: str, *, force: bool) -> None:
     """Writes the file, whole or not at all; UsageError when it exists and not `force`."""
-    if path.exists() and not force:
-        raise UsageError(f"{path}: exists already", hint="edit it, or replace it with --force")
-    part = path.with_name(f".{path.name}.part")
+    check_new_file(path, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+        raise UsageError(f"{path.parent}: cannot be made: {error.strerror}") from error
+    write_text(path, text)
 
 
 def _quoted(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rkparity.errors import DataError, UsageError
 from rkparity.flow.result import Stage, StageResult
+from rkparity.io import read_json, write_json
 
 _CHUNK_NBYTES = 1 << 20
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
@@ -119,21 +120,12 @@ def _checked(name: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    hint = "run `rkparity check --fresh`"
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: kept result cannot be read: {error}", hint=hint) from error
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: kept result is not a JSON object", hint=hint)
-    return value
+    return read_json(path, unreadable=DataError, damaged=DataError, hint="run `rkparity check --fresh`")
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+        raise UsageError(f"{path.parent}: cannot be made: {error.strerror}") from error
+    write_json(path, value)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rkparity.errors import DataError
+from rkparity.io import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,13 +111,11 @@ def write_npy(path: Path, array: NDArray[Any]) -> None:
     """Writes `array` as npy version 1.0 in C order, under a temporary name first so that no reader sees half a file."""
     import numpy as np
 
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as file:
+    with replacing(path) as file:
         # ascontiguousarray would turn a scalar into a vector of one.
         np.lib.format.write_array(
             file, array.copy(order="C") if not array.flags.c_contiguous else array, version=(1, 0), allow_pickle=False
         )
-    temporary.replace(path)
 
 
 def _lengths(start: bytes, source: Path) -> tuple[int, int]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
-import os
 import shutil
 import tempfile
 from dataclasses import replace
@@ -14,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rkparity.errors import DataError, UsageError
+from rkparity.io import check_new_folder, read_json, write_json
 from rkparity.runs.manifest import MANIFEST_NAME, InputForm, InputRecord, Manifest, Role, TensorRecord
 from rkparity.runs.npy import open_npy, write_npy
 
@@ -37,10 +36,7 @@ class RunReader:
                 f"{path}: is not a run: it has no {MANIFEST_NAME}",
                 hint="give the folder that `rkparity run`, `simulate`, `pull` or `import-snapshot` wrote",
             )
-        try:
-            value = json.loads(manifest_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(f"{manifest_path}: cannot be read as JSON: {error}") from error
+        value = read_json(manifest_path, unreadable=DataError, damaged=DataError)
         return cls(path, Manifest.from_json(value, source=str(manifest_path)))
 
     def file(self, name: str) -> Path:
@@ -67,8 +63,7 @@ class RunWriter:
     """
 
     def __init__(self, path: Path, *, force: bool = False) -> None:
-        if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
-            raise UsageError(f"{path}: exists already", hint="choose another folder, or --force to replace it")
+        check_new_folder(path, force=force)
         self.path = path
         self._force = force
         self._manifest: Manifest | None = None
@@ -136,11 +131,7 @@ class RunWriter:
         """Writes the manifest; the run appears under its name when the `with` block ends."""
         created = manifest.created or datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         self._manifest = replace(manifest, created=created)
-        text = json.dumps(self._manifest.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-        with (self.folder / MANIFEST_NAME).open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        write_json(self.folder / MANIFEST_NAME, self._manifest.to_json(), failure=DataError)
 
 
 def confined(name: str, *, source: str) -> PurePosixPath:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rkparity.errors import ToolkitError, UsageError
+from rkparity.io import read_json, write_json
 
 SUPPORTED_VERSIONS = ("2.2.0", "2.3.0", "2.3.2", "2.5.0")
 DEFAULT_VERSION = "2.5.0"
@@ -162,9 +163,7 @@ def _make(folder: Path, recipe: Recipe, interpreter: Path, tell: Say) -> None:
         _install_stand_in(python)
     _run([str(python), "-c", "from rknn.api import RKNN; RKNN()"], log, tell)
     stamp = {"recipe": recipe.digest(), "version": recipe.version, "with_torch": recipe.with_torch}
-    part = folder / f".{STAMP_NAME}.part"
-    part.write_text(json.dumps(stamp) + "\n", encoding="utf-8")
-    part.replace(folder / STAMP_NAME)
+    write_json(folder / STAMP_NAME, stamp)
 
 
 def _run(command: list[str], log: Path, tell: Say) -> None:
@@ -230,10 +229,10 @@ def _check_interpreter(python: Path, recipe: Recipe) -> None:
 
 def _is_complete(folder: Path, recipe: Recipe) -> bool:
     try:
-        stamp = json.loads((folder / STAMP_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        stamp = read_json(folder / STAMP_NAME)
+    except UsageError:
         return False
-    return isinstance(stamp, dict) and stamp.get("recipe") == recipe.digest() and _python_of(folder).exists()
+    return stamp.get("recipe") == recipe.digest() and _python_of(folder).exists()
 
 
 @contextlib.contextmanager

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rkparity.errors import ConfigError, ToolkitError, UsageError
+from rkparity.io import read_json, write_json
 from rkparity.toolkit.built_model import BuiltModel
 from rkparity.toolkit.spec import BUILD_SCHEMA, BuildSpec
 
@@ -38,12 +38,7 @@ def write_build_record(built: BuiltModel) -> Path:
         "toolkit_version": built.toolkit_version,
         "spec": built.spec.to_json(),
     }
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise ToolkitError(f"{path}: cannot be written: {error.strerror}") from error
+    write_json(path, value, failure=ToolkitError)
     return path
 
 
@@ -60,7 +55,7 @@ def read_build_record(rknn: Path) -> BuildRecord:
             f"{rknn}: has no build record {path.name}, and the toolkit cannot simulate a .rknn by itself",
             hint="build it with `rkparity build`, or give the source model and its build options",
         )
-    value = read_json_object(path)
+    value = read_json(path)
     if value.get("schema") != BUILD_SCHEMA:
         raise ConfigError(f"{path}: schema is {value.get('schema')!r}, this rkparity reads {BUILD_SCHEMA!r}")
     sha256, version = value.get("rknn_sha256"), value.get("toolkit_version")
@@ -76,19 +71,6 @@ def read_build_record(rknn: Path) -> BuildRecord:
 
 def read_spec(path: Path) -> BuildSpec:
     """Reads a spec from a JSON file: a bare spec or a build record. Relative paths are relative to the file."""
-    value = read_json_object(path)
+    value = read_json(path)
     inner = value["spec"] if value.get("schema") == BUILD_SCHEMA and "spec" in value else value
     return BuildSpec.from_json(inner, source=str(path)).resolved(path.resolve().parent)
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`; UsageError when there is no such file, ConfigError when it is something else."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: must hold a JSON object, not {type(value).__name__}")
-    return value

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rkparity.errors import ToolkitError
+from rkparity.io import write_text
 from rkparity.runs import open_npy
 from rkparity.toolkit.built_model import BuiltModel, GraphInput, built_model_from_answer
 from rkparity.toolkit.dataset import prepare_dataset
@@ -287,9 +288,7 @@ def write_configuration(source: Path, target: Path, layers: Mapping[str, str]) -
                 continue
         if section != CUSTOM_LAYERS_KEY:
             kept.append(line)
-    temporary = target.with_name(f".{target.name}.part")
-    temporary.write_text("\n".join(kept) + "\n", encoding="utf-8")
-    temporary.replace(target)
+    write_text(target, "\n".join(kept) + "\n", failure=ToolkitError)
 
 
 def _cfg_lines(path: Path) -> list[str]:

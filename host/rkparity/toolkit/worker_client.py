@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rkparity.errors import ToolkitError, ToolkitTimeoutError
+from rkparity.io import replacing
 from rkparity.toolkit.built_model import BuiltModel, built_model_from_answer
 from rkparity.toolkit.dataset import prepare_dataset
 from rkparity.toolkit.process import WorkerProcess
@@ -370,13 +371,11 @@ def _mapped(path: Path) -> NDArray[Any]:
 def install_file(part: Path, export: Path) -> str:
     """Moves the exported file to its place in one step; returns its SHA-256."""
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
-    temporary = export.with_name(f".{export.name}.part")
     try:
         export.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(part, temporary)
-        temporary.replace(export)
+        with part.open("rb") as source, replacing(export) as target:
+            shutil.copyfileobj(source, target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ToolkitError(f"{export}: cannot be written: {error.strerror}") from error
     part.unlink()
     return digest

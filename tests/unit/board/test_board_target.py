@@ -62,8 +62,11 @@ def test_board_file(tmp_path: Path) -> None:
     file.write_text('{"host": "h", "port": "22"}')
     with pytest.raises(ConfigError, match="port must be a number, not '22'"):
         parse_target(f"@{file}")
-    file.write_text("[]")
+    file.write_text("{}")
     with pytest.raises(ConfigError, match='at least "host"'):
+        parse_target(f"@{file}")
+    file.write_text("[]")
+    with pytest.raises(ConfigError, match="must hold a JSON object, not list"):
         parse_target(f"@{file}")
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         parse_target(f"@{tmp_path}/none")

@@ -45,8 +45,8 @@ def test_process_identity() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "is no JSON"),
-        ("[]", "is not the file of a virtual board"),
+        ("", "is not JSON"),
+        ("[]", "must hold a JSON object, not list"),
         ('{"emulated": true}', "is not the file of a virtual board"),
         ('{"host": "127.0.0.1", "pid": 1}', "is not the file of a virtual board"),
     ],

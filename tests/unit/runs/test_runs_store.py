@@ -135,5 +135,5 @@ def test_a_folder_without_a_manifest_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_a_manifest_that_is_no_json_is_a_data_error(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("[" * 100_000)
-    with pytest.raises(DataError, match="cannot be read as JSON"):
+    with pytest.raises(DataError, match="is not JSON"):
         RunReader.open(tmp_path)

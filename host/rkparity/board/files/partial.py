@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from types import TracebackType
 
 from rkparity.board.files.listing import RemoteFile
 from rkparity.errors import TransferError, UsageError
+from rkparity.io import read_json, write_json
 
 _STATE = "pull.json"
 _SCHEMA = "rkparity.pull/1"
@@ -71,15 +71,12 @@ class PartialPull:
             "directory": self._directory,
             "files": {file.name: [file.nbytes, file.mtime] for file in files},
         }
-        temporary = self.path / f"{_STATE}.new"
-        try:
-            temporary.write_text(json.dumps(value), encoding="utf-8")
-            temporary.replace(self.path / _STATE)
-        except OSError as error:
-            raise TransferError(
-                f"{self.path}: cannot be written: {error.strerror}",
-                hint="free some space or choose another folder with -o",
-            ) from error
+        write_json(
+            self.path / _STATE,
+            value,
+            failure=TransferError,
+            hint="free some space or choose another folder with -o",
+        )
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Removes every file not named."""
@@ -109,8 +106,8 @@ class PartialPull:
 
     def _load(self) -> None:
         state: object = None
-        with contextlib.suppress(OSError, ValueError):
-            state = json.loads((self.path / _STATE).read_text(encoding="utf-8"))
+        with contextlib.suppress(TransferError):
+            state = read_json(self.path / _STATE, unreadable=TransferError, damaged=TransferError)
         ours = (
             isinstance(state, dict)
             and state.get("schema") == _SCHEMA

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rkparity.errors import DataError
+from rkparity.io import read_json
 from rkparity.runs.store import confined
 
 SCHEMA = "rkparity.kit/1"
@@ -57,11 +56,8 @@ def normal_arch(machine: str) -> str:
 def read_kit(path: Path) -> Kit:
     """Reads a kit folder and checks that every file is there; DataError when not."""
     manifest = path / "kit.json"
-    try:
-        value: Any = json.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{manifest}: cannot be read: {error}") from error
-    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+    value = read_json(manifest, unreadable=DataError, damaged=DataError)
+    if value.get("schema") != SCHEMA:
         raise DataError(
             f"{manifest}: is not a kit of schema {SCHEMA}", hint="build the kit again with scripts/build-kit"
         )

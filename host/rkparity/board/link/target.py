@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rkparity.errors import ConfigError, UsageError
+from rkparity.io import read_json
 
 _HOST = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^@:\s\[\]]+))(?::(?P<port>\d{1,5}))?"
@@ -66,16 +65,8 @@ def parse_target(text: str) -> SshTarget | AdbTarget | LocalTarget:
 
 
 def _read_board_file(path: Path) -> SshTarget:
-    try:
-        value: Any = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be read: {error.strerror}",
-            hint="is the virtual board running? `rkparity emulator start --board-file FILE`",
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"{path}: is not a board file: {error}") from error
-    if not isinstance(value, dict) or not isinstance(value.get("host"), str):
+    value = read_json(path, hint="is the virtual board running? `rkparity emulator start --board-file FILE`")
+    if not isinstance(value.get("host"), str):
         raise ConfigError(f'{path}: a board file is a JSON object with at least "host"')
     for key, kind in (("user", str), ("port", int), ("identity", str), ("known_hosts", str)):
         if value.get(key) is not None and not isinstance(value[key], kind):

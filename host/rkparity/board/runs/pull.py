@@ -27,6 +27,7 @@ from rkparity.board.link.transport import Transport
 from rkparity.board.runs.collect import model_record, writing_run
 from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
 from rkparity.errors import BoardError, ConnectionFailed, TransferError, UsageError
+from rkparity.io import check_new_folder
 from rkparity.runs import Engine, Manifest, Precision
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def pull_dumps(transport: Transport, request: PullRequest, progress: Reporter) -
     machine's disk full; what has arrived is kept in `OUT.part` for the next try), DataError (damaged dumps) or
     UsageError.
     """
-    _check_out(request)
+    check_new_folder(request.out, force=request.force)
     start = time.monotonic()
     transport.warm_bulk()
     listing = _find_source(transport, request.source)
@@ -136,7 +137,7 @@ def pull_dumps(transport: Transport, request: PullRequest, progress: Reporter) -
 
 def import_folder(folder: Path, request: PullRequest) -> PullResult:
     """Copies dumps that are in a folder of this machine into a new run; raises as `pull_dumps` does."""
-    _check_out(request)
+    check_new_folder(request.out, force=request.force)
     start = time.monotonic()
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
@@ -173,11 +174,6 @@ _HINT_NO_DUMPS = (
     "dumps are written at RKNN_LOG_LEVEL=5 or more, into RKNN_DUMP_DIR, or into ./dumps of the program's working "
     "directory when that is not set; the folder must exist beforehand. Name it with --from"
 )
-
-
-def _check_out(request: PullRequest) -> None:
-    if request.out.exists() and not request.force and not (request.out.is_dir() and not any(request.out.iterdir())):
-        raise UsageError(f"{request.out}: exists already", hint="choose another folder, or --force to replace it")
 
 
 def _find_source(transport: Transport, source: str | None) -> Listing:

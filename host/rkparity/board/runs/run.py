@@ -24,7 +24,8 @@ from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
 from rkparity.board.runs.job import InputFile, RunSettings
 from rkparity.board.runs.launch import run_agent
 from rkparity.board.runs.runner import runner_command
-from rkparity.errors import AgentError, ConnectionFailed, TransferError, UsageError
+from rkparity.errors import AgentError, ConnectionFailed, TransferError
+from rkparity.io import check_new_folder
 from rkparity.model import Model, nhwc_shape
 from rkparity.runs import Engine, InputForm, InputRecord, Manifest, RunWriter
 
@@ -70,8 +71,7 @@ def run_on_board(transport: Transport, request: RunRequest, progress: Reporter) 
     Raises BoardError (board unfit, disk full), AgentError, TransferError, ConnectionFailed, DataError, UsageError.
     The run appears only when it is whole; the folder on the board is removed in any case unless `keep` is set.
     """
-    if request.out.exists() and not request.force and not (request.out.is_dir() and not any(request.out.iterdir())):
-        raise UsageError(f"{request.out}: exists already", hint="choose another folder, or --force to replace it")
+    check_new_folder(request.out, force=request.force)
     for given in request.inputs:
         given.check()
     if request.model.is_dynamic:

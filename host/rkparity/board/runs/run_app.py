@@ -28,6 +28,7 @@ from rkparity.board.runs.app_script import (
     supervisor,
 )
 from rkparity.errors import BoardError, UsageError
+from rkparity.io import check_new_folder
 
 _SPARE_NBYTES = 64 << 20
 _GRACE_S = 15.0
@@ -42,8 +43,7 @@ def run_app(transport: Transport, request: AppRequest, progress: Reporter) -> Ap
     """
     if not request.argv:
         raise UsageError("no program was named", hint="rkparity run-app --board BOARD -o RUN -- ./app arguments")
-    if request.out.exists() and not request.force and not (request.out.is_dir() and not any(request.out.iterdir())):
-        raise UsageError(f"{request.out}: exists already", hint="choose another folder, or --force to replace it")
+    check_new_folder(request.out, force=request.force)
     uploads = list(_uploads(request.uploads))
     info = inspect_board(transport, work_dir=request.work_dir)
     warnings = list(check_board(info, needed_nbytes=_needed_nbytes(request, uploads)))

@@ -7,6 +7,8 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rkparity.io import replacing
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -30,14 +32,14 @@ def write_png(path: Path, pixels: NDArray[Any]) -> None:
     rows = np.zeros((height, width * channels + 1), np.uint8)
     rows[:, 1:] = data.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(
+    data_of_file = (
         b"\x89PNG\r\n\x1a\n"
         + _chunk(b"IHDR", header)
         + _chunk(b"IDAT", zlib.compress(rows.tobytes(), 6))
         + _chunk(b"IEND", b"")
     )
-    part.replace(path)
+    with replacing(path) as file:
+        file.write(data_of_file)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
