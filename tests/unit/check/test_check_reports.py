@@ -110,7 +110,7 @@ def test_results_are_kept_by_key_and_marked(tmp_path: Path) -> None:
     assert store.result(Stage.QUANTIZED) is None
     assert Store(tmp_path / "out", fresh=True).result(Stage.FP16, "k1") is None
     (tmp_path / "out" / "results" / "fp16.json").write_text("{")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is not JSON"):
         store.result(Stage.FP16, "k1")
 
 
