@@ -13,8 +13,8 @@ class ZooModel:
     """One model: where it comes from and what it is fed.
 
     `shape` is the first input's, in the source model's own layout; `scaling` is mean and std of a picture (a number for
-    all channels), None for other inputs. `inputs` names the tensors for the toolkit's `load_*`; needed where the file leaves
-    sizes open. `kind` is what a sample is: picture, normal, audio, tokens.
+    all channels), None for other inputs. `inputs` names the tensors for the toolkit's `load_*`; needed where the
+    file leaves sizes open. `kind` is what a sample is: picture, normal, audio, tokens.
     """
 
     name: str
@@ -136,9 +136,27 @@ PUBLISHED = (
 )
 _PICTURE = (1, 3, 160, 160)
 _PICTURE_NETWORKS = (
-    "resnet mobilenet mobilenet_v3 yolov5 yolov6 yolov7 yolov8 yolov8_one_output yolov8_two_outputs yolov8_seg yolov8_pose "
-    "yolov8_obb yolov10 yolo11 yolox retinaface deeplab ppseg mobilesam_encoder vit"
-).split()
+    "resnet",
+    "mobilenet",
+    "mobilenet_v3",
+    "yolov5",
+    "yolov6",
+    "yolov7",
+    "yolov8",
+    "yolov8_one_output",
+    "yolov8_two_outputs",
+    "yolov8_seg",
+    "yolov8_pose",
+    "yolov8_obb",
+    "yolov10",
+    "yolo11",
+    "yolox",
+    "retinaface",
+    "deeplab",
+    "ppseg",
+    "mobilesam_encoder",
+    "vit",
+)
 MADE = (
     *(ZooModel(name.replace("_", "-"), "model.onnx", _PICTURE, maker=name) for name in _PICTURE_NETWORKS),
     ZooModel("lprnet", "model.onnx", (1, 3, 24, 94), maker="lprnet", scaling=PIXELS),

@@ -1,4 +1,4 @@
-"""Detectors with the structure of rknn_model_zoo's exported models: backbone, neck and the heads as they leave the NPU."""
+"""Detectors with the structure of rknn_model_zoo's exported models: backbone, neck and heads."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def yolov7(net: Net, shape: Shape) -> None:
 def _zoo_heads(net: Net, levels: Pyramid, act: str, box_channels: int) -> None:
     for index, level in enumerate(levels):
         box, score = decoupled(net, level, act, box_channels)
-        n, classes, h, w = net.shape[score]
+        n, _, h, w = net.shape[score]
         total = net.node("ReduceSum", [score, net.constant(np.array([1], np.int64))], (n, 1, h, w), keepdims=1)
         net.output(net.clip01(total), f"sum{index}")
         net.output(box, f"box{index}")

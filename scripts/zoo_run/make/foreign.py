@@ -161,8 +161,8 @@ def caffe_net(path: Path, seed: int, shape: Sequence[int]) -> None:
     path.with_suffix(".caffemodel").write_bytes(_field(1, b"zoo") + b"".join(blobs))
 
 
-# Darknet: a .cfg of sections and a .weights of int32 major, minor, revision, int64 images seen, then floats in the order
-# of the layers: biases, and with batch normalisation scales, means, variances; then the weights (src/parser.c).
+# Darknet: a .cfg of sections and a .weights of int32 major, minor, revision, int64 images seen, then floats in the
+# order of the layers: biases, and with batch normalisation scales, means, variances; then the weights (src/parser.c).
 
 
 def darknet_yolo(path: Path, seed: int, shape: Sequence[int]) -> None:
@@ -174,9 +174,7 @@ def darknet_yolo(path: Path, seed: int, shape: Sequence[int]) -> None:
     def convolution(before: int, after: int, kernel: int, *, head: bool = False) -> int:
         normal = "" if head else "batch_normalize=1\n"
         act = "linear" if head else "leaky"
-        sections.append(
-            f"[convolutional]\n{normal}filters={after}\nsize={kernel}\nstride=1\npad=1\nactivation={act}\n"
-        )
+        sections.append(f"[convolutional]\n{normal}filters={after}\nsize={kernel}\nstride=1\npad=1\nactivation={act}\n")
         floats.append(np.zeros(after, np.float32))
         if not head:
             floats.extend(np.full(after, value, np.float32) for value in (1, 0, 1))

@@ -222,9 +222,7 @@ class Net:
         """MaxPool or AveragePool, square."""
         n, c, h, w = self.shape[x]
         size = [(side + 2 * pad - kernel) // stride + 1 for side in (h, w)]
-        return self.node(
-            kind, [x], (n, c, *size), kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4
-        )
+        return self.node(kind, [x], (n, c, *size), kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4)
 
     def global_pool(self, x: str) -> str:
         n, c, _, _ = self.shape[x]

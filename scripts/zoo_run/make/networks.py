@@ -62,7 +62,7 @@ def lprnet(net: Net, shape: Shape) -> None:
     x = _strip_block(net, _strip_block(net, x, 64), 64)
     x = net.conv(x, 64, (1, 4), act="relu", pads=[0] * 4)
     x = net.conv(x, 68, (3, 1), act="relu")
-    _, _, h, w = net.shape[x]
+    w = net.shape[x][3]
     weights = net.conv(net.global_pool(contexts[0]), 68, 1, act="sigmoid")
     x = net.conv(net.mul(x, weights), 68, 1)
     net.output(net.reshape(net.mean(x, [2]), (1, 68, w)), "output")

