@@ -103,7 +103,10 @@ def test_a_framework_that_is_missing_is_named_with_what_to_install(tmp_path: Pat
     (tmp_path / "m.pt").write_bytes(b"PK")
     text = '[model]\nfile = "m.pt"\ninput_size_list = [[1, 3, 8, 8]]\n{}\n[input]\nfiles = ["x.npy"]\nlayout = "nchw"\n'
     (tmp_path / "rkparity.toml").write_text(text.format(""))
-    with pytest.raises(ToolkitError, match=r"small stand-in for PyTorch, which does not have it: run `rkparity setup-toolkit --with-torch`"):
+    with pytest.raises(
+        ToolkitError,
+        match=r"small stand-in for PyTorch, which does not have it: run `rkparity setup-toolkit --with-torch`",
+    ):
         run_stage(tmp_path / "rkparity.toml", Stage.FP16, toolkit_python())
     (tmp_path / "rkparity.toml").write_text(text.format('inputs = ["x"]'))
     with pytest.raises(ToolkitError, match=r"takes no 'inputs': leave it out of .model. for a pytorch model"):

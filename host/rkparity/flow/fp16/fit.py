@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rkparity.flow.fp16.truth import in_graph_layout, normalise
+from rkparity.flow.fp16.reference_outputs import in_graph_layout, normalise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

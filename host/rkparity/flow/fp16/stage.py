@@ -22,6 +22,14 @@ from rkparity.flow.fp16.layers import (
     simulator_layers,
     simulator_wrong,
 )
+from rkparity.flow.fp16.reference_outputs import (
+    ReferenceOutputs,
+    Source,
+    find_reference_outputs,
+    framework_input,
+    graph_inputs_of,
+    normalised,
+)
 from rkparity.flow.fp16.structure import Structure, check_structure
 from rkparity.flow.fp16.tables import (
     Scores,
@@ -30,7 +38,6 @@ from rkparity.flow.fp16.tables import (
     trained_tables,
     unproven,
 )
-from rkparity.flow.fp16.truth import Source, Truth, find_truth, framework_input, graph_inputs_of, normalised
 from rkparity.flow.result import Stage, StageResult, StageVerdict
 from rkparity.flow.simulation import (
     prepared_inputs,
@@ -83,8 +90,8 @@ def run(context: Context) -> StageResult:
     context.say("fp16: simulating, running the original")
     simulation = simulated(context, built, inputs, name="fp16")
     fixed = _corrected(context, structure.spec)
-    truth = find_truth(fixed, built, inputs)
-    comparison = _Comparison(context, built, inputs, simulation, truth, structure, graph)
+    reference = find_reference_outputs(fixed, built, inputs)
+    comparison = _Comparison(context, built, inputs, simulation, reference, structure, graph)
     return comparison.trained_result() if simulation.golden is None else comparison.result()
 
 
@@ -110,7 +117,7 @@ class _Comparison:
         built: BuiltModel,
         inputs: Sequence[PreparedInput],
         simulation: Simulation,
-        truth: Truth,
+        reference: ReferenceOutputs,
         structure: Structure,
         graph: OnnxGraph | None,
     ) -> None:
@@ -118,7 +125,7 @@ class _Comparison:
         self.built = built
         self.inputs = inputs
         self.simulation = simulation
-        self.truth = truth
+        self.reference = reference
         self.structure = structure
         self.graph = graph
         self.limit = context.project.check.fp16_cosine
@@ -135,10 +142,10 @@ class _Comparison:
         simulator = run_outputs(self.simulation.simulator, self.built.outputs)
         findings = list(self.structure.findings)
         try:
-            scores = score_outputs(simulator, self.truth.outputs)
+            scores = score_outputs(simulator, self.reference.outputs)
         except UsageError as error:
             return self._wrong_outputs(error)
-        own = {} if self.truth.run is None else self.truth.run.layers
+        own = {} if self.reference.run is None else self.reference.run.layers
         # What QuantizeLinear makes is integers there and dequantised here.
         values = {name: array for name, array in own.items() if array.dtype.kind == "f"}
         layers = list(common_layers(self.simulation.simulator, values))
@@ -149,13 +156,13 @@ class _Comparison:
             findings += self._order_of_outputs(simulator) or self._configuration() or [trained_differs(worst, first)]
         failed = not good or bool(self.structure.findings)
         verdict = StageVerdict.FAIL if failed else StageVerdict.PASS
-        if not failed and not self.truth.independent and any(item.mean or item.std for item in self.built.inputs):
+        if not failed and not self.reference.independent and any(item.mean or item.std for item in self.built.inputs):
             findings.append(unproven())
         facts = [
             "the model is trained with quantisation (QAT): built with do_quantization=False, it has no FP16 run",
             f"int8 simulator against the original: worst output {worst.name} cos {worst.cosine:.6f}, relative error "
             f"{worst.relative:.3g}; {self.limit} asked for (quantized_cosine)",
-            f"the original's side rests on {self.truth.source.value}",
+            f"the original's side rests on {self.reference.source.value}",
         ]
         return StageResult(
             Stage.FP16,
@@ -173,10 +180,10 @@ class _Comparison:
         simulator = run_outputs(self.simulation.simulator, self.built.outputs)
         findings = list(self.structure.findings)
         try:
-            golden_scores = score_outputs(golden, self.truth.outputs)
+            golden_scores = score_outputs(golden, self.reference.outputs)
         except UsageError as error:
             return self._wrong_outputs(error)
-        simulator_scores = score_outputs(simulator, self.truth.outputs)
+        simulator_scores = score_outputs(simulator, self.reference.outputs)
         golden_good = all(item.passes(GOLDEN_COSINE) for item in golden_scores)
         good = golden_good and all(item.passes(self.limit) for item in simulator_scores)
         exact = good and all(item.passes(max(self.limit, NOTED_COSINE)) for item in simulator_scores)
@@ -190,7 +197,7 @@ class _Comparison:
             findings.append(self._simulator(simulator_scores, fails=not good))
         failed = not good or bool(self.structure.findings)
         verdict = StageVerdict.FAIL if failed else StageVerdict.WARN if findings else StageVerdict.PASS
-        if not failed and not self.truth.independent and any(item.mean or item.std for item in self.built.inputs):
+        if not failed and not self.reference.independent and any(item.mean or item.std for item in self.built.inputs):
             findings.append(unproven())
         return StageResult(
             Stage.FP16,
@@ -214,7 +221,7 @@ class _Comparison:
         layers: Sequence[LayerScore],
     ) -> tuple[str, ...]:
         worst = min(simulator, key=lambda item: item.cosine if item.nonfinite == 0 else -2)
-        engine = self.truth.run.engine if self.truth.run is not None else "the given outputs"
+        engine = self.reference.run.engine if self.reference.run is not None else "the given outputs"
         spoilt = f", {worst.nonfinite} values not finite" if worst.nonfinite else ""
         facts = [
             f"FP16 simulator against {engine}: worst output {worst.name} cos {worst.cosine:.6f}, relative error "
@@ -227,26 +234,26 @@ class _Comparison:
         if errors:
             facts.insert(0, errors[0].title)
         else:
-            facts.append(f"the original's side rests on {self.truth.source.value}")
+            facts.append(f"the original's side rests on {self.reference.source.value}")
         return tuple(facts)
 
     def _next(self, verdict: StageVerdict, findings: Sequence[Finding]) -> str:
         if findings and verdict in (StageVerdict.FAIL, StageVerdict.WARN):
             return findings[0].fix
-        if not self.truth.independent:
+        if not self.reference.independent:
             return "go on with stage quantized; to prove mean and std too, give [original] inputs or outputs"
         return "go on with stage quantized"
 
     def _common_layers(self) -> list[LayerScore]:
-        if self.truth.run is None or not self.truth.run.layers:
+        if self.reference.run is None or not self.reference.run.layers:
             return []
-        return list(common_layers(self.golden, self.truth.run.layers))
+        return list(common_layers(self.golden, self.reference.run.layers))
 
     def _order_of_outputs(self, golden: Mapping[str, NDArray[Any]]) -> list[Finding]:
         """Whether the outputs are right but in another order than the reference's."""
         if len(golden) < 2:
             return []
-        wanted = dict(self.truth.outputs)
+        wanted = dict(self.reference.outputs)
         order = []
         for reference in wanted.values():
             fitting = [
@@ -277,7 +284,7 @@ class _Comparison:
     def _configuration(self) -> list[Finding]:
         """The configuration that explains the difference, input by input; nothing when none does."""
         framework = self.built.spec.framework.value
-        wanted = graph_inputs_of(self.truth, self.built, framework)
+        wanted = graph_inputs_of(self.reference, self.built, framework)
         current = [normalised(item, graph) for item, graph in zip(self.inputs, self.built.inputs)]
         explained: dict[int, Explanation] = {}
         if wanted is not None:
@@ -287,7 +294,7 @@ class _Comparison:
                     found = fit_input(item, wanted[index])
                     if found is not None:
                         explained[index] = found
-        elif len(self.inputs) == 1 or self.truth.source is Source.OUTPUTS:
+        elif len(self.inputs) == 1 or self.reference.source is Source.OUTPUTS:
             self.context.say("fp16: trying configurations")
             trained = self.context.project.original
             more = [(trained.mean, trained.std)] if trained.mean or trained.std else []
@@ -321,7 +328,7 @@ class _Comparison:
                 ).outputs
             else:
                 found = dict(zip(self.built.outputs, self.context.worker.outputs(self.built.model_id, arrays)))
-            scores = score_outputs(found, self.truth.outputs)
+            scores = score_outputs(found, self.reference.outputs)
             return max(item.relative if item.nonfinite == 0 else float("inf") for item in scores)
 
         return error
@@ -331,7 +338,7 @@ class _Comparison:
         outputs = self.context.worker.outputs(
             self.built.model_id, [array.astype("float32") if array.dtype.kind == "f" else array for array in arrays]
         )
-        scores = score_outputs(dict(zip(self.built.outputs, outputs)), self.truth.outputs)
+        scores = score_outputs(dict(zip(self.built.outputs, outputs)), self.reference.outputs)
         worst = min(scores, key=lambda item: item.cosine)
         return Evidence(
             "statistics",
@@ -343,7 +350,7 @@ class _Comparison:
         """Golden differs and no configuration explains it: another input, or does the toolkit compute wrongly?"""
         framework = self.built.spec.framework.value
         current = [normalised(item, graph) for item, graph in zip(self.inputs, self.built.inputs)]
-        wanted = graph_inputs_of(self.truth, self.built, framework)
+        wanted = graph_inputs_of(self.reference, self.built, framework)
         proven = wanted is not None and all(
             score(graph.name, ours, theirs).relative <= SAME_INPUT
             for graph, ours, theirs in zip(self.built.inputs, current, wanted)
@@ -368,7 +375,7 @@ class _Comparison:
         worst = max(scores, key=lambda item: item.relative)
         outputs = run_outputs(self.simulation.simulator, self.built.outputs)
         index = list(outputs).index(worst.name)
-        held = concentration(outputs[worst.name], list(self.truth.outputs.values())[index])
+        held = concentration(outputs[worst.name], list(self.reference.outputs.values())[index])
         return simulator_wrong(first, worst, held, fails=fails)
 
     def _wrong_outputs(self, error: UsageError) -> StageResult:

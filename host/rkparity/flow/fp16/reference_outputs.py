@@ -30,7 +30,7 @@ class Source(str, enum.Enum):
 
 
 @dataclass(frozen=True)
-class Truth:
+class ReferenceOutputs:
     """The original's outputs by name; `inputs` (what it was fed) is None when only its answer is known."""
 
     source: Source
@@ -44,7 +44,7 @@ class Truth:
         return self.source is not Source.BUILD
 
 
-def find_truth(context: Context, built: BuiltModel, inputs: Sequence[PreparedInput]) -> Truth:
+def find_reference_outputs(context: Context, built: BuiltModel, inputs: Sequence[PreparedInput]) -> ReferenceOutputs:
     """The original's answer: given as files, or computed from given inputs or from the sample and the settings.
 
     Raises UsageError when the framework is not installed and no outputs are given.
@@ -69,12 +69,12 @@ def find_truth(context: Context, built: BuiltModel, inputs: Sequence[PreparedInp
         run = run_original(context.worker, spec, fed, outputs=spec.outputs, layers=spec.framework.value == "onnx")
     if not original.outputs:
         assert run is not None
-        return Truth(source, run.outputs, fed, run)
+        return ReferenceOutputs(source, run.outputs, fed, run)
     names = list(run.outputs) if run is not None else []
     given = [open_npy(path) for path in original.outputs]
     if len(names) != len(given):
         names = list(built.outputs) if len(built.outputs) == len(given) else [path.name for path in original.outputs]
-    return Truth(Source.OUTPUTS, dict(zip(names, given)), fed, run)
+    return ReferenceOutputs(Source.OUTPUTS, dict(zip(names, given)), fed, run)
 
 
 def normalised(item: PreparedInput, graph: GraphInput) -> NDArray[Any]:
@@ -123,12 +123,12 @@ def framework_input(array: NDArray[Any], framework: str) -> NDArray[Any]:
     return array.transpose(0, 2, 3, 1) if framework in ("tflite", "tensorflow") and array.ndim == 4 else array
 
 
-def graph_inputs_of(truth: Truth, built: BuiltModel, framework: str) -> tuple[NDArray[Any], ...] | None:
+def graph_inputs_of(reference: ReferenceOutputs, built: BuiltModel, framework: str) -> tuple[NDArray[Any], ...] | None:
     """What the original was fed, in the built graph's shape; None when not known or of another size."""
-    if truth.inputs is None or len(truth.inputs) != len(built.inputs):
+    if reference.inputs is None or len(reference.inputs) != len(built.inputs):
         return None
     found = []
-    for array, graph in zip(truth.inputs, built.inputs):
+    for array, graph in zip(reference.inputs, built.inputs):
         turned = array.transpose(0, 3, 1, 2) if framework in ("tflite", "tensorflow") and array.ndim == 4 else array
         if turned.size != _count(graph.shape):
             return None
@@ -136,9 +136,9 @@ def graph_inputs_of(truth: Truth, built: BuiltModel, framework: str) -> tuple[ND
     return tuple(found)
 
 
-def renamed(truth: Truth, outputs: Mapping[str, NDArray[Any]]) -> Truth:
-    """The same truth with other outputs."""
-    return replace(truth, outputs=dict(outputs))
+def renamed(reference: ReferenceOutputs, outputs: Mapping[str, NDArray[Any]]) -> ReferenceOutputs:
+    """The same reference outputs, replaced."""
+    return replace(reference, outputs=dict(outputs))
 
 
 def _count(shape: Sequence[int]) -> int:
