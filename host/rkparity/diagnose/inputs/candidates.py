@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rkparity.diagnose.inputs.estimated import constant_border, pad_value
 from rkparity.diagnose.inputs.geometry import (
     NO_TURN,
     TURNS,
@@ -17,7 +18,6 @@ from rkparity.diagnose.inputs.geometry import (
     trimmed,
     unchanged,
 )
-from rkparity.diagnose.inputs.measured import constant_border, pad_value
 from rkparity.diagnose.inputs.records import Step
 from rkparity.diagnose.inputs.resample import METHODS
 from rkparity.diagnose.inputs.runtime import Problem

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rkparity.diagnose.inputs.colour import Colour
+from rkparity.diagnose.inputs.decoded_pictures import DecodedPicture
 from rkparity.diagnose.inputs.geometry import Geometry
 from rkparity.diagnose.inputs.records import Step
 from rkparity.diagnose.inputs.runtime import Problem
 from rkparity.diagnose.inputs.values import ValueMap
-from rkparity.diagnose.inputs.views import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class Fit:
 class Chain:
     """Geometry, colour, values and reading of one hypothesis, and how well it does."""
 
-    view: View
+    view: DecodedPicture
     geometry: Geometry
     colour: Colour
     values: ValueMap
@@ -76,7 +76,7 @@ def encoded(kind: str, numbers: NDArray[Any]) -> NDArray[Any]:
 
 
 def given(
-    problem: Problem, view: View, values: ValueMap, mixed: NDArray[Any], channels: NDArray[Any] | slice
+    problem: Problem, view: DecodedPicture, values: ValueMap, mixed: NDArray[Any], channels: NDArray[Any] | slice
 ) -> NDArray[Any]:
     """The elements of the view that these pixels make; `channels`: which channel the runtime takes each for."""
     if view.reading.kind:
@@ -86,7 +86,7 @@ def given(
 
 def measure(
     problem: Problem,
-    view: View,
+    view: DecodedPicture,
     predicted: NDArray[Any],
     pixels: NDArray[Any],
     observed: NDArray[Any],

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rkparity.diagnose.inputs.decoded_pictures import DecodedPicture
+from rkparity.diagnose.inputs.estimated import moves
 from rkparity.diagnose.inputs.geometry import Geometry, unchanged
-from rkparity.diagnose.inputs.measured import moves
 from rkparity.diagnose.inputs.records import Step
-from rkparity.diagnose.inputs.views import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +19,7 @@ _RED, _BLUE = 0.299, 0.114
 _FARTHEST = 32
 
 
-def subsampled(view: View, geometry: Geometry) -> Iterator[Geometry]:
+def subsampled(view: DecodedPicture, geometry: Geometry) -> Iterator[Geometry]:
     """The geometry's picture with colours of half resolution, where it is and moved as the view's own colours show.
 
     Three channels only. The colours are halved after everything else was done to the picture.

@@ -32,10 +32,10 @@ def explain_input(
     """
     from rkparity.diagnose.inputs.constant import constant_hypotheses
     from rkparity.diagnose.inputs.findings import with_findings
-    from rkparity.diagnose.inputs.runtime import pose
+    from rkparity.diagnose.inputs.runtime import prepare_problem
     from rkparity.diagnose.inputs.search import identity_fit, search
 
-    problem = pose(observed, expected, picture)
+    problem = prepare_problem(observed, expected, picture)
     fit, difference = identity_fit(problem)
     unit = _unit_text(problem)
     if fit.matched == 1.0 and (fit.relative < _RELATIVE or fit.rms == 0):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from rkparity.diagnose.inputs.chains import Chain, Fit, encoded, given, measure
 from rkparity.diagnose.inputs.colour import Colour, grey, mixes, orders
+from rkparity.diagnose.inputs.decoded_pictures import DecodedPicture
 from rkparity.diagnose.inputs.geometry import Geometry
 from rkparity.diagnose.inputs.pairing import Pair
 from rkparity.diagnose.inputs.runtime import QUANTIZED, Problem
 from rkparity.diagnose.inputs.values import ValueMap, fitted_maps, float_maps, value_maps
-from rkparity.diagnose.inputs.views import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,10 @@ _MIX_SAMPLES = 2000
 
 @dataclass(frozen=True)
 class Samples:
-    """What a view shows and what a picture holds at the same places: (n, C) each; `landing` as in View.landing."""
+    """What a view shows and what a picture holds at the same places: (n, C) each.
+
+    `landing`: as in DecodedPicture.landing.
+    """
 
     observed: NDArray[Any]
     picture: NDArray[Any]
@@ -82,7 +85,7 @@ class Naming:
         mixed = chain.colour.apply(samples.picture)
         return self._judged(Pair(chain.view, geometry, 1.0), chain.colour, chain.values, mixed, samples)
 
-    def _samples(self, view: View, geometry: Geometry, count: int) -> Samples:
+    def _samples(self, view: DecodedPicture, geometry: Geometry, count: int) -> Samples:
         import numpy as np
 
         height, width, _ = view.layout.source
@@ -195,7 +198,9 @@ class Naming:
         scale = 255.0 / max(self._high - self._low, 1e-9)
         return np.clip(np.rint((pixels - self._low) * scale), 0, 255).astype(np.int64)
 
-    def _named(self, view: View, mixed: NDArray[Any], samples: Samples) -> list[tuple[float, float, ValueMap]]:
+    def _named(
+        self, view: DecodedPicture, mixed: NDArray[Any], samples: Samples
+    ) -> list[tuple[float, float, ValueMap]]:
         """The named maps that fit best, by their tables of 256 values: what each leaves, twice, and the map.
 
         Codes given as they are, are compared as codes: what they stand for depends on the channel they are read as.

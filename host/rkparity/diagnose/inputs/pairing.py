@@ -6,8 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rkparity.diagnose.inputs.decoded_pictures import DecodedPicture
 from rkparity.diagnose.inputs.geometry import Geometry
-from rkparity.diagnose.inputs.views import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ _BINS = 32
 class Pair:
     """A view and the picture it may show; `score` is the share of the view's variance that the picture explains."""
 
-    view: View
+    view: DecodedPicture
     geometry: Geometry
     score: float
 
@@ -30,7 +30,7 @@ class Pair:
         return self.score - 0.004 * (len(self.view.steps) + len(self.geometry.steps))
 
 
-def score_pairs(views: list[View], geometries: list[Geometry]) -> list[Pair]:
+def score_pairs(views: list[DecodedPicture], geometries: list[Geometry]) -> list[Pair]:
     """Every view against every geometry of its shape, the best first.
 
     The score is the larger of two: the correlation ratio (any function of each channel's value, channels matched in the

@@ -104,7 +104,7 @@ class Problem:
         return right
 
 
-def pose(observed: ObservedInput, expected: ExpectedInput, picture: NDArray[Any] | None) -> Problem:
+def prepare_problem(observed: ObservedInput, expected: ExpectedInput, picture: NDArray[Any] | None) -> Problem:
     """Brings both sides into one space; DataError when they do not belong together."""
     import numpy as np
 

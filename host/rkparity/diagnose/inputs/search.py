@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from rkparity.diagnose.inputs.candidates import all_methods, first_geometries
 from rkparity.diagnose.inputs.chains import Chain, Fit, measure, whole
 from rkparity.diagnose.inputs.chroma import subsampled
+from rkparity.diagnose.inputs.decoded_pictures import DecodedPicture, decoded_pictures
+from rkparity.diagnose.inputs.estimated import estimated, late_and_moved
 from rkparity.diagnose.inputs.geometry import Geometry
-from rkparity.diagnose.inputs.measured import late_and_moved, measured
 from rkparity.diagnose.inputs.naming import Naming
 from rkparity.diagnose.inputs.pairing import Pair, score_pairs
 from rkparity.diagnose.inputs.runtime import Problem
-from rkparity.diagnose.inputs.views import View, views
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ class Checked:
 
 def search(problem: Problem, picture: NDArray[Any] | None) -> list[Checked]:
     """The best chains, the best first."""
-    found = views(problem)
+    found = decoded_pictures(problem)
     geometries: list[Geometry] = []
     for shape in sorted({view.layout.source[:2] for view in found}):
         geometries += first_geometries(problem, picture, shape)
@@ -47,7 +47,7 @@ def search(problem: Problem, picture: NDArray[Any] | None) -> list[Checked]:
     chains = _named(naming, pairs, [])
     # Nothing that is read off the picture adds to a chain that predicts every sample exactly.
     if not chains or not _is_exact(chains[0]):
-        pairs = sorted(pairs + _measured_pairs(problem, pairs, lead, found), key=lambda pair: -pair.rank)
+        pairs = sorted(pairs + _estimated_pairs(problem, pairs, lead, found), key=lambda pair: -pair.rank)
         chains = _named(naming, pairs, chains)
     chains = _refined(problem, picture, naming, chains)
     chains = _subsampled(naming, chains)
@@ -81,11 +81,13 @@ def _named(naming: Naming, pairs: list[Pair], chains: list[Chain]) -> list[Chain
     return chains
 
 
-def _measured_pairs(problem: Problem, pairs: list[Pair], lead: list[View], found: list[View]) -> list[Pair]:
+def _estimated_pairs(
+    problem: Problem, pairs: list[Pair], lead: list[DecodedPicture], found: list[DecodedPicture]
+) -> list[Pair]:
     """What the leading views show of moves, boxes and starts elsewhere, scored."""
-    items: dict[int, tuple[View, list[Geometry]]] = {}
+    items: dict[int, tuple[DecodedPicture, list[Geometry]]] = {}
 
-    def likely(view: View) -> list[Geometry]:
+    def likely(view: DecodedPicture) -> list[Geometry]:
         shape = view.layout.source[:2]
         own = [pair for pair in pairs if pair.view is view] or [pair for pair in pairs if pair.geometry.shape == shape]
         ranked = [pair.geometry for pair in own if pair.geometry.method != "area"]
@@ -95,10 +97,10 @@ def _measured_pairs(problem: Problem, pairs: list[Pair], lead: list[View], found
 
     shifted = [view for view in found if [step.id for step in view.layout.steps] == ["layout.offset"]]
     made = itertools.chain(
-        *(measured(problem, view, likely(view)) for view in lead),
+        *(estimated(problem, view, likely(view)) for view in lead),
         *(late_and_moved(problem, view, likely(view)) for view in shifted),
     )
-    same: dict[str, View] = {}
+    same: dict[str, DecodedPicture] = {}
     for view, geometry in made:
         # Equal views made for several geometries are one.
         key = f"{id(view.reading)} {[step.text for step in view.steps]}"
@@ -129,12 +131,12 @@ def _subsampled(naming: Naming, chains: list[Chain]) -> list[Chain]:
     return sorted(chains + more, key=lambda chain: chain.cost)
 
 
-def _leading_views(pairs: list[Pair], found: list[View]) -> list[View]:
+def _leading_views(pairs: list[Pair], found: list[DecodedPicture]) -> list[DecodedPicture]:
     """The views to measure shifts and borders on: the best one, its reading in plain layout, all as given, the next."""
     # A shift measured on a view that starts elsewhere would only undo that start.
     best = [pair.view for pair in pairs[:80] if all(step.id != "layout.offset" for step in pair.view.layout.steps)]
     plain = [view for view in found if best and view.reading is best[0].reading and not view.layout.steps]
-    lead: list[View] = []
+    lead: list[DecodedPicture] = []
     for view in [*best[:1], *plain, *found[:1], *best[1:]]:
         if all(view is not other for other in lead) and len(lead) < 4:
             lead.append(view)
@@ -206,7 +208,7 @@ def identity_fit(problem: Problem) -> tuple[Fit, NDArray[Any]]:
     """How far the observed input is from the expected one, and |difference| per element in pixel units."""
     import numpy as np
 
-    view = views_identity(problem)
+    view = identity_picture(problem)
     numbers = np.asarray(problem.base, np.float32)
     expected = np.asarray(
         problem.runtime.given(problem.right_numbers(numbers, slice(None)), slice(None)), np.float32
@@ -224,9 +226,9 @@ def identity_fit(problem: Problem) -> tuple[Fit, NDArray[Any]]:
     return fit, np.abs(expected - observed)
 
 
-def views_identity(problem: Problem) -> View:
+def identity_picture(problem: Problem) -> DecodedPicture:
     """The observed elements as they are."""
-    from rkparity.diagnose.inputs.memory import Reading, layouts
+    from rkparity.diagnose.inputs.buffer_layout import Reading, layouts
 
     reading = Reading((), problem.observed.reshape(-1))
-    return View(reading, next(layouts(problem.shape, (), ())), reading.elements.size)
+    return DecodedPicture(reading, next(layouts(problem.shape, (), ())), reading.elements.size)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rkparity.diagnose.inputs.buffer_layout import layouts, offset_layout
+from rkparity.diagnose.inputs.decoded_pictures import DecodedPicture
 from rkparity.diagnose.inputs.geometry import NO_TURN, TURNS, Geometry, boxed, keep, moved, relocated, unchanged
-from rkparity.diagnose.inputs.memory import layouts, offset_layout
 from rkparity.diagnose.inputs.records import Step
 from rkparity.diagnose.inputs.resample import Taps
 from rkparity.diagnose.inputs.runtime import Problem
-from rkparity.diagnose.inputs.views import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,9 @@ _REGION = 256
 _PEAK = 8.0
 
 
-def measured(problem: Problem, view: View, likely: list[Geometry]) -> Iterator[tuple[View, Geometry]]:
+def estimated(
+    problem: Problem, view: DecodedPicture, likely: list[Geometry]
+) -> Iterator[tuple[DecodedPicture, Geometry]]:
     """Pictures of `likely` moved as the view shows, as whole pixels or as a buffer that starts elsewhere; boxes.
 
     `likely`: geometries of the view's shape, the most similar first.
@@ -62,7 +64,9 @@ def measured(problem: Problem, view: View, likely: list[Geometry]) -> Iterator[t
         yield view, _bordered(base, box, "the border")
 
 
-def late_and_moved(problem: Problem, view: View, likely: list[Geometry]) -> Iterator[tuple[View, Geometry]]:
+def late_and_moved(
+    problem: Problem, view: DecodedPicture, likely: list[Geometry]
+) -> Iterator[tuple[DecodedPicture, Geometry]]:
     """A buffer that starts elsewhere and holds a moved picture: columns of one value tell the two apart."""
     import numpy as np
 
@@ -89,7 +93,7 @@ def late_and_moved(problem: Problem, view: View, likely: list[Geometry]) -> Iter
                 yield other, moved(geometry, down, right, "pad")
 
 
-def _starting_elsewhere(problem: Problem, view: View, down: int, right: int) -> Iterator[View]:
+def _starting_elsewhere(problem: Problem, view: DecodedPicture, down: int, right: int) -> Iterator[DecodedPicture]:
     """The same data seen as a buffer read from another element: a move of whole pixels, give or take a channel."""
     _, width, channels = problem.shape
     near = -channels * (right + width * down)
@@ -98,7 +102,7 @@ def _starting_elsewhere(problem: Problem, view: View, down: int, right: int) -> 
             yield replace(view, layout=offset_layout(problem.shape, offset))
 
 
-def _moves(view: View, geometry: Geometry, region: int) -> list[tuple[int, int]]:
+def _moves(view: DecodedPicture, geometry: Geometry, region: int) -> list[tuple[int, int]]:
     """(down, right) by which the view's picture is moved from the geometry's."""
     import numpy as np
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.inputs.memory import Layout, Reading, flat_offsets, layouts, readings, row_strides
+from rkparity.diagnose.inputs.buffer_layout import Layout, Reading, flat_offsets, layouts, readings, row_strides
 from rkparity.diagnose.inputs.records import Step
 from rkparity.diagnose.inputs.runtime import HALF, QUANTIZED, UNTOUCHED, Problem
 
@@ -19,7 +19,7 @@ _FAR_LESS_ALIKE = 0.35
 
 
 @dataclass(frozen=True)
-class View:
+class DecodedPicture:
     """One reading in one layout. Elements from `limit` on are not looked at; `steps` says what was done wrong."""
 
     reading: Reading
@@ -86,11 +86,11 @@ def bytes_behind(problem: Problem) -> tuple[NDArray[Any] | None, bool]:
     return None, False
 
 
-def views(problem: Problem) -> list[View]:
+def decoded_pictures(problem: Problem) -> list[DecodedPicture]:
     """The most picture-like views, the best first; the plain one is always among them."""
     import numpy as np
 
-    found: list[View] = []
+    found: list[DecodedPicture] = []
     behind, codes = bytes_behind(problem)
     _, width, channels = problem.shape
     wanted = problem.base.reshape(-1)
@@ -99,7 +99,7 @@ def views(problem: Problem) -> list[View]:
         strides = row_strides(reading.elements, width * channels) if problem.is_picture else ()
         offsets = flat_offsets(reading.elements, wanted) if problem.is_picture else ()
         for layout in layouts(problem.shape, strides, offsets):
-            entire = View(reading, layout, reading.elements.size)
+            entire = DecodedPicture(reading, layout, reading.elements.size)
             found.append(replace(entire, likeness=_likeness(entire)))
             if tail is not None:
                 step = Step(
@@ -107,7 +107,7 @@ def views(problem: Problem) -> list[View]:
                     f"only the first {tail} of {reading.elements.size} elements were filled",
                     {"filled": tail, "elements": reading.elements.size},
                 )
-                cut = View(reading, layout, tail, (step,))
+                cut = DecodedPicture(reading, layout, tail, (step,))
                 found.append(replace(cut, likeness=_likeness(cut) - 0.02))
     plain = [view for view in found if not view.layout.steps]
     ranked = sorted((view for view in found if view.layout.steps), key=lambda view: -view.likeness)
@@ -127,7 +127,7 @@ def _constant_tail(elements: NDArray[Any]) -> int | None:
     return filled if elements.size - filled > max(24, elements.size // 50) and filled > elements.size // 50 else None
 
 
-def _likeness(view: View) -> float:
+def _likeness(view: DecodedPicture) -> float:
     """How much neighbours are alike, -1 to 1: the smaller of the correlations along rows and along columns."""
     import numpy as np
 
@@ -161,7 +161,7 @@ def _likeness(view: View) -> float:
     return min(results)
 
 
-def pictures_of(problem: Problem, view: View) -> Iterator[NDArray[Any]]:
+def pictures_of(problem: Problem, view: DecodedPicture) -> Iterator[NDArray[Any]]:
     """Every channel of the view's picture."""
     for channel in range(view.layout.source[2]):
         yield view.plane(channel)
