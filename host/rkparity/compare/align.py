@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rkparity.compare.alignment import Alignment, DumpEntry, LayerPair, PairRole, Reason, Rung, UnmatchedDump
+from rkparity.compare.alignment import Alignment, DumpEntry, LayerPair, MatchRule, PairRole, Reason, UnmatchedDump
 from rkparity.compare.reference_names import Ambiguous, Found, ReferenceNames, ends_with
 from rkparity.compare.subjects import Subject, read_subjects
 from rkparity.compare.unmatched import explain_tensors, suggest
@@ -78,7 +78,7 @@ def _pair(subject: Subject, found: Found) -> LayerPair:
         notes.append("cut to the range of the operator behind it, in the simulator as on the board; golden is not")
     # Below the model's word, a different operator type is worth a look; inputs and outputs have types of their own.
     if (
-        found.rung is Rung.EXACT_NAME
+        found.match_rule is MatchRule.EXACT_NAME
         and subject.role is PairRole.LAYER
         and not ends_with(subject.op_type, found.tensor.op_type)
     ):
@@ -88,7 +88,7 @@ def _pair(subject: Subject, found: Found) -> LayerPair:
         return LayerPair(
             subject.entry,
             found.tensor,
-            found.rung,
+            found.match_rule,
             subject.role,
             form,
             "",
@@ -100,7 +100,7 @@ def _pair(subject: Subject, found: Found) -> LayerPair:
     return LayerPair(
         subject.entry,
         found.tensor,
-        found.rung,
+        found.match_rule,
         subject.role,
         form,
         known.dtype,

@@ -9,7 +9,7 @@ from rkparity.runs.dump_names import DumpName
 from rkparity.runs.manifest import InputForm, TensorRecord
 
 
-class Rung(str, enum.Enum):
+class MatchRule(str, enum.Enum):
     """The rule that made a pair, the surest first."""
 
     MODEL_NODE = "model-node"
@@ -69,7 +69,7 @@ class LayerPair:
 
     dump: DumpEntry
     tensor: TensorRecord
-    rung: Rung
+    match_rule: MatchRule
     role: PairRole
     form: InputForm | None = None
     native_dtype: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rkparity.compare.alignment import PairRole, Rung, Suggestion
+from rkparity.compare.alignment import MatchRule, PairRole, Suggestion
 from rkparity.compare.inputs import InputProof
 from rkparity.compare.judge import Golden, Kind
 from rkparity.compare.statistics import PairStatistics
@@ -26,7 +26,7 @@ class PairResult:
 
     dump: str
     tensor: str
-    rung: Rung
+    match_rule: MatchRule
     role: PairRole
     op_type: str
     order: int

@@ -165,7 +165,7 @@ class _Comparer:
         return PairResult(
             pair.dump.file,
             pair.tensor.name,
-            pair.rung,
+            pair.match_rule,
             pair.role,
             pair.dump.name.op_type,
             pair.dump.name.index,
@@ -194,7 +194,7 @@ class _Comparer:
         return PairResult(
             pair.dump.file,
             pair.tensor.name,
-            pair.rung,
+            pair.match_rule,
             pair.role,
             name.op_type,
             name.index,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rkparity.compare.alignment import PairRole, Rung
+from rkparity.compare.alignment import MatchRule, PairRole
 from rkparity.compare.subjects import Subject
 from rkparity.runs.dump_names import DumpSuffix, sanitize
 from rkparity.runs.manifest import Role, TensorRecord
@@ -28,7 +28,7 @@ class Found:
     """A partner, the rule that found it, and what to say about it."""
 
     tensor: TensorRecord
-    rung: Rung
+    match_rule: MatchRule
     note: str = ""
 
 
@@ -108,7 +108,7 @@ class ReferenceNames:
 
     def _find_input(self, subject: Subject) -> Found | None:
         plain = self._by_name(subject.tensor, subject.tensor_is_real, subject.role)
-        surest = Rung.MODEL_NODE if subject.tensor_is_real else Rung.EXACT_NAME
+        surest = MatchRule.MODEL_NODE if subject.tensor_is_real else MatchRule.EXACT_NAME
         note = (
             "the input again, under the index of the operator that reads it"
             if subject.role is PairRole.DUPLICATE_INPUT
@@ -120,8 +120,8 @@ class ReferenceNames:
             return None if plain is None else Found(plain, surest, note or "raw pixels, before mean and std")
         twin = self._quantized_twin(subject)
         if twin is not None:
-            rung = surest if subject.tensor_is_real else Rung.SYNTHETIC
-            return Found(twin, rung, note or f"the quantised form of {subject.tensor!r}")
+            match_rule = surest if subject.tensor_is_real else MatchRule.SYNTHETIC
+            return Found(twin, match_rule, note or f"the quantised form of {subject.tensor!r}")
         return None if plain is None else Found(plain, surest, note)
 
     def _quantized_twin(self, subject: Subject) -> TensorRecord | None:
@@ -143,12 +143,12 @@ class ReferenceNames:
         for op_type, tensor in subject.readings[1:]:
             other = self._by_name(tensor, False, subject.role)
             if other is not None:
-                return Found(other, Rung.EXACT_NAME, f"read as operator {op_type!r} writing {other.name!r}")
+                return Found(other, MatchRule.EXACT_NAME, f"read as operator {op_type!r} writing {other.name!r}")
         return self._find_synthetic(subject)
 
     def _find_exact(self, subject: Subject) -> Found | None:
         plain = self._by_name(subject.tensor, subject.tensor_is_real, subject.role)
-        surest = Rung.MODEL_NODE if subject.tensor_is_real else Rung.EXACT_NAME
+        surest = MatchRule.MODEL_NODE if subject.tensor_is_real else MatchRule.EXACT_NAME
         if (
             subject.role is PairRole.LAYER
             and subject.op_type != DATA_CONVERT
@@ -157,13 +157,13 @@ class ReferenceNames:
             # A quantised output: the simulator has the operator's own tensor as NAME_int8, then NAME converted from it.
             twin = self._output_twin(subject)
             if twin is not None and (plain is not None or same_values(subject, twin)):
-                rung = surest if subject.tensor_is_real else Rung.SYNTHETIC
-                return Found(twin, rung, f"the operator's own tensor; {subject.tensor!r} is converted from it")
+                match_rule = surest if subject.tensor_is_real else MatchRule.SYNTHETIC
+                return Found(twin, match_rule, f"the operator's own tensor; {subject.tensor!r} is converted from it")
         if plain is None:
             return None
         if is_fused(subject.op_type, plain.op_type):
             note = f"{subject.op_type} is one operator on the NPU; compared at its last tensor"
-            return Found(plain, surest if subject.tensor_is_real else Rung.FUSED_LAST, note)
+            return Found(plain, surest if subject.tensor_is_real else MatchRule.FUSED_LAST, note)
         return Found(plain, surest)
 
     def _output_twin(self, subject: Subject) -> TensorRecord | None:
@@ -185,18 +185,18 @@ class ReferenceNames:
         for name in _same_values_names(subject.tensor):
             tensor = self._by_name(name, subject.tensor_is_real, subject.role)
             if tensor is not None and same_values(subject, tensor):
-                return Found(tensor, Rung.SYNTHETIC, f"{subject.tensor!r} holds the values of {tensor.name!r}")
+                return Found(tensor, MatchRule.SYNTHETIC, f"{subject.tensor!r} holds the values of {tensor.name!r}")
         for name in (f"{subject.tensor}{suffix}" for suffix in (*_RESHAPED, _MATMUL)):
             tensor = self._by_name(name, subject.tensor_is_real, subject.role)
             if tensor is not None and same_values(subject, tensor):
-                return Found(tensor, Rung.SYNTHETIC, f"{tensor.name!r} holds the values of {subject.tensor!r}")
+                return Found(tensor, MatchRule.SYNTHETIC, f"{tensor.name!r} holds the values of {subject.tensor!r}")
         longer = self._path_suffixes.get(sanitize(subject.tensor), [])
         if (
             len(longer) == 1
             and longer[0].shape == subject.entry.name.shape
             and ends_with(subject.op_type, longer[0].op_type)
         ):
-            return Found(longer[0], Rung.SYNTHETIC, f"the only tensor whose path ends in {subject.tensor!r}")
+            return Found(longer[0], MatchRule.SYNTHETIC, f"the only tensor whose path ends in {subject.tensor!r}")
         return None
 
     def _find_new_input(self, subject: Subject) -> Found | None:
@@ -208,7 +208,9 @@ class ReferenceNames:
             subject.entry, PairRole.INPUT, subject.op_type, base, subject.tensor_is_real, subject.model_tensor
         )
         twin = self._quantized_twin(copied)
-        return Found(twin or plain, Rung.SYNTHETIC, f"the compiler's copy of the input {base!r} in the NPU's layout")
+        return Found(
+            twin or plain, MatchRule.SYNTHETIC, f"the compiler's copy of the input {base!r} in the NPU's layout"
+        )
 
 
 def ends_with(dump_op_type: str, op_type: str) -> bool:

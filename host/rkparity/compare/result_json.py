@@ -82,7 +82,7 @@ def _pair(pair: PairResult) -> dict[str, Any]:
     return {
         "dump": pair.dump,
         "tensor": pair.tensor,
-        "rung": pair.rung.value,
+        "match_rule": pair.match_rule.value,
         "role": pair.role.value,
         "op_type": pair.op_type,
         "order": pair.order,

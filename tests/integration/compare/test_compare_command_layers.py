@@ -29,7 +29,7 @@ def test_perfect_board_passes(name: str, tmp_path: Path) -> None:
     assert result["first_divergence"] is None
     assert {item["verdict"] for item in result["pairs"]} == {"pass"}
     assert len(result["pairs"]) == len(list(case.dumps.iterdir()))
-    assert all(item["rung"] == "model-node" for item in result["pairs"])
+    assert all(item["match_rule"] == "model-node" for item in result["pairs"])
     assert all(item["scores"]["cosine"] == pytest.approx(1) for item in result["pairs"] if item["scores"])
     assert [item for item in result["not_compared"] if item["expected"]] == []
     assert all(item["reason"] and item["detail"] for item in result["not_compared"])

@@ -63,7 +63,7 @@ def test_json_is_deterministic_and_has_the_documented_keys(cnn: Case, tmp_path: 
     assert list(result["pairs"][1]) == [
         "dump",
         "tensor",
-        "rung",
+        "match_rule",
         "role",
         "op_type",
         "order",

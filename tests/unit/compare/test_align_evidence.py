@@ -8,7 +8,7 @@ import pytest
 
 from alignment_data import CASES, Case, entries, load_case, reference, tensor
 from rkparity.compare.align import align
-from rkparity.compare.alignment import Alignment, PairRole, Reason, Rung
+from rkparity.compare.alignment import Alignment, MatchRule, PairRole, Reason
 from rkparity.model import read_model
 from rkparity.runs.manifest import InputForm, TensorRecord
 
@@ -103,23 +103,23 @@ def test_a_fused_tensor_names_the_group_it_is_part_of() -> None:
     assert found["conv0"].startswith("part of ConvAddRelu on the NPU")
 
 
-def test_rungs_and_roles_by_name() -> None:
+def test_match_rules_and_roles_by_name() -> None:
     pairs = {pair.dump.name.index: pair for pair in run(load_case("cnn_classifier_int8"), False).pairs}
-    assert (pairs[0].rung, pairs[0].role, pairs[0].form) == (Rung.EXACT_NAME, PairRole.INPUT, InputForm.RAW)
-    assert (pairs[1].rung, pairs[1].role, pairs[1].form) == (Rung.FUSED_LAST, PairRole.LAYER, None)
-    assert pairs[2].rung is Rung.EXACT_NAME
-    assert (pairs[11].rung, pairs[11].role) == (Rung.EXACT_NAME, PairRole.OUTPUT)
+    assert (pairs[0].match_rule, pairs[0].role, pairs[0].form) == (MatchRule.EXACT_NAME, PairRole.INPUT, InputForm.RAW)
+    assert (pairs[1].match_rule, pairs[1].role, pairs[1].form) == (MatchRule.FUSED_LAST, PairRole.LAYER, None)
+    assert pairs[2].match_rule is MatchRule.EXACT_NAME
+    assert (pairs[11].match_rule, pairs[11].role) == (MatchRule.EXACT_NAME, PairRole.OUTPUT)
     assert pairs[2].native_dtype == ""
     assert pairs[2].scale == ()
     pairs = {pair.dump.name.index: pair for pair in run(load_case("non4d_int8"), False).pairs}
-    assert (pairs[0].rung, pairs[0].form) == (Rung.SYNTHETIC, InputForm.NORMALIZED)
-    assert pairs[6].rung is Rung.SYNTHETIC
+    assert (pairs[0].match_rule, pairs[0].form) == (MatchRule.SYNTHETIC, InputForm.NORMALIZED)
+    assert pairs[6].match_rule is MatchRule.SYNTHETIC
     assert (pairs[7].tensor.name, pairs[7].role) == ("out", PairRole.OUTPUT)
 
 
 def test_the_model_gives_every_pair_its_scale() -> None:
     pairs = {pair.dump.name.index: pair for pair in run(load_case("cnn_classifier_int8"), True).pairs}
-    assert all(pair.rung is Rung.MODEL_NODE for pair in pairs.values())
+    assert all(pair.match_rule is MatchRule.MODEL_NODE for pair in pairs.values())
     assert (pairs[0].native_dtype, pairs[0].zero_point) == ("int8", (-14,))
     assert list(pairs[1].scale) == pytest.approx([0.02123256], rel=1e-6)
     assert pairs[1].zero_point == (-128,)
@@ -127,7 +127,7 @@ def test_the_model_gives_every_pair_its_scale() -> None:
     pairs = {pair.dump.name.index: pair for pair in run(load_case("odd_names_int8"), True).pairs}
     assert (pairs[11].tensor.name, pairs[12].tensor.name) == ("out;0_int8", "out;0")
     assert list(pairs[12].scale) == list(pairs[11].scale) == pytest.approx([0.0024987750], rel=1e-6)
-    assert pairs[1].rung is Rung.SYNTHETIC
+    assert pairs[1].match_rule is MatchRule.SYNTHETIC
 
 
 def test_a_run_with_a_file_per_tensor_and_the_model_tells_colliding_names_apart() -> None:
@@ -225,7 +225,7 @@ def test_the_compilers_copy_of_a_pixel_input_is_the_quantised_input(with_model: 
         )
     )
     alignment = align(dumps, case.reference, model if with_model else None)
-    found = {pair.dump.name.tensor: (pair.tensor.name, pair.rung) for pair in alignment.pairs}
-    assert found["New_input_image"] == ("image_int8", Rung.SYNTHETIC)
-    assert found["New_input_aux"] == ("aux_int8", Rung.SYNTHETIC)
+    found = {pair.dump.name.tensor: (pair.tensor.name, pair.match_rule) for pair in alignment.pairs}
+    assert found["New_input_image"] == ("image_int8", MatchRule.SYNTHETIC)
+    assert found["New_input_aux"] == ("aux_int8", MatchRule.SYNTHETIC)
     assert {item.tensor.name for item in alignment.unmatched_tensors if item.reason is Reason.CONVERSION} == {"meta"}

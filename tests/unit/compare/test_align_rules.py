@@ -1,4 +1,4 @@
-"""The rungs below the exact name, what is refused, and what is reported as missing."""
+"""The match rules below the exact name, what is refused, and what is reported as missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from alignment_data import entries, load_case, reference, tensor
 from rkparity.compare.align import align
-from rkparity.compare.alignment import Alignment, PairRole, Reason, Rung
+from rkparity.compare.alignment import Alignment, MatchRule, PairRole, Reason
 from rkparity.errors import UsageError
 from rkparity.model import read_model
 from rkparity.runs.manifest import FUSED_BEFORE_QUANTIZATION, Engine, Manifest
@@ -24,10 +24,10 @@ def simple(*tensors: tuple[str, str, tuple[int, ...]]) -> Manifest:
     )
 
 
-def partner(alignment: Alignment, raw: str) -> tuple[str, Rung] | Reason:
+def partner(alignment: Alignment, raw: str) -> tuple[str, MatchRule] | Reason:
     for pair in alignment.pairs:
         if pair.dump.name.raw == raw:
-            return pair.tensor.name, pair.rung
+            return pair.tensor.name, pair.match_rule
     return next(item.reason for item in alignment.unmatched_dumps if item.dump.name.raw == raw)
 
 
@@ -35,10 +35,10 @@ def partner(alignment: Alignment, raw: str) -> tuple[str, Rung] | Reason:
     ("dump", "row", "expected"),
     [
         # The toolkit's reshapes hold the same values.
-        ("001_Sigmoid_p-rs_shape_1_4_1_1_float.npy", ("p", "Sigmoid", (1, 4)), ("p", Rung.SYNTHETIC)),
-        ("001_Sigmoid_p_shape_1_4_float.npy", ("p-rs", "Sigmoid", (1, 4, 1, 1)), ("p-rs", Rung.SYNTHETIC)),
-        ("001_Reshape_p_rs_shape_1_4_1_7_float.npy", ("p", "Add", (1, 4, 7)), ("p", Rung.SYNTHETIC)),
-        ("001_Conv_p_mm_shape_1_4_1_1_float.npy", ("p", "Gemm", (1, 4)), ("p", Rung.SYNTHETIC)),
+        ("001_Sigmoid_p-rs_shape_1_4_1_1_float.npy", ("p", "Sigmoid", (1, 4)), ("p", MatchRule.SYNTHETIC)),
+        ("001_Sigmoid_p_shape_1_4_float.npy", ("p-rs", "Sigmoid", (1, 4, 1, 1)), ("p-rs", MatchRule.SYNTHETIC)),
+        ("001_Reshape_p_rs_shape_1_4_1_7_float.npy", ("p", "Add", (1, 4, 7)), ("p", MatchRule.SYNTHETIC)),
+        ("001_Conv_p_mm_shape_1_4_1_1_float.npy", ("p", "Gemm", (1, 4)), ("p", MatchRule.SYNTHETIC)),
         # A matrix product as convolution is transposed against it, unless there is one dimension only.
         ("001_Conv_p_mm_shape_1_8_1_8_float.npy", ("p", "MatMul", (1, 8, 8)), Reason.BOARD_ONLY),
         # Other order of values: not the same tensor.
@@ -52,7 +52,7 @@ def partner(alignment: Alignment, raw: str) -> tuple[str, Rung] | Reason:
         (
             "001_ConvRelu__stem_Relu_shape_1_4_1_1_float.npy",
             ("/model/stem/Relu", "Relu", (1, 4, 1, 1)),
-            ("/model/stem/Relu", Rung.SYNTHETIC),
+            ("/model/stem/Relu", MatchRule.SYNTHETIC),
         ),
         (
             "001_ConvRelu__stem_Relu_shape_1_4_1_1_float.npy",
@@ -65,12 +65,12 @@ def partner(alignment: Alignment, raw: str) -> tuple[str, Rung] | Reason:
             Reason.BOARD_ONLY,
         ),
         # Custom operators: the tensor decides where the type ends.
-        ("001_cst_x1_out_shape_1_4_float.npy", ("out", "cst_x1", (1, 4)), ("out", Rung.EXACT_NAME)),
-        ("001_cst_x1_out_shape_1_4_float.npy", ("x1_out", "cst", (1, 4)), ("x1_out", Rung.EXACT_NAME)),
+        ("001_cst_x1_out_shape_1_4_float.npy", ("out", "cst_x1", (1, 4)), ("out", MatchRule.EXACT_NAME)),
+        ("001_cst_x1_out_shape_1_4_float.npy", ("x1_out", "cst", (1, 4)), ("x1_out", MatchRule.EXACT_NAME)),
     ],
 )
 def test_names_that_differ(
-    dump: str, row: tuple[str, str, tuple[int, ...]], expected: tuple[str, Rung] | Reason
+    dump: str, row: tuple[str, str, tuple[int, ...]], expected: tuple[str, MatchRule] | Reason
 ) -> None:
     assert partner(align(entries(INPUT, dump), simple(row)), dump) == expected
 
@@ -98,11 +98,11 @@ def test_one_dump_and_two_reference_names_is_refused() -> None:
         (FUSED_BEFORE_QUANTIZATION, Engine.SIMULATOR, (), Reason.MEANINGLESS),
         (FUSED_BEFORE_QUANTIZATION, Engine.GOLDEN, (0.5,), Reason.MEANINGLESS),
         # Cut to the next operator's range in the simulator, and on the board where that computes it by itself.
-        (FUSED_BEFORE_QUANTIZATION, Engine.SIMULATOR, (0.5,), ("c", Rung.EXACT_NAME)),
+        (FUSED_BEFORE_QUANTIZATION, Engine.SIMULATOR, (0.5,), ("c", MatchRule.EXACT_NAME)),
     ],
 )
 def test_a_tensor_the_toolkit_leaves_out_of_its_table(
-    why: str, engine: Engine, scale: tuple[float, ...], expected: tuple[str, Rung] | Reason
+    why: str, engine: Engine, scale: tuple[float, ...], expected: tuple[str, MatchRule] | Reason
 ) -> None:
     dump = "001_Conv_c_shape_1_4_float.npy"
     blank = replace(tensor("c", "Conv", (1, 4), 1, not_comparable=why), scale=scale, zero_point=(3,) if scale else ())
@@ -118,7 +118,7 @@ def test_a_blank_tensor_on_another_grid_than_the_models_is_not_compared() -> Non
     model = read_model(case.model)
     dump = "002_MaxPool__pool_MaxPool_output_0_shape_1_16_16_16_float.npy"
     scale = next(tensor.scale for tensor in model.tensors if tensor.name == "/pool/MaxPool_output_0")
-    for zero_point, expected in ((-128, ("/pool/MaxPool_output_0", Rung.MODEL_NODE)), (0, Reason.MEANINGLESS)):
+    for zero_point, expected in ((-128, ("/pool/MaxPool_output_0", MatchRule.MODEL_NODE)), (0, Reason.MEANINGLESS)):
         blank = tuple(
             replace(record, not_comparable=FUSED_BEFORE_QUANTIZATION, scale=scale, zero_point=(zero_point,))
             if record.op_type == "MaxPool"
@@ -140,7 +140,7 @@ def test_a_blank_tensor_without_a_scale_was_kept_in_float_if_others_have_theirs(
         for record in case.reference.tensors
     )
     found = partner(align(case.dumps, replace(case.reference, tensors=records), model), dump)
-    kept = Reason.MEANINGLESS if others_have_scales else ("/pool/MaxPool_output_0", Rung.MODEL_NODE)
+    kept = Reason.MEANINGLESS if others_have_scales else ("/pool/MaxPool_output_0", MatchRule.MODEL_NODE)
     assert found == kept
 
 
@@ -152,7 +152,7 @@ def test_text_dumps_and_second_forms_are_listed() -> None:
     )
     alignment = align(entries(INPUT, *names), simple(("c", "Conv", (1, 4))))
     assert [partner(alignment, name) for name in names] == [
-        ("c", Rung.EXACT_NAME),
+        ("c", MatchRule.EXACT_NAME),
         Reason.SECOND_FORM,
         Reason.TEXT_DUMP,
     ]
@@ -270,7 +270,7 @@ def test_a_model_without_an_operator_list_falls_back_to_names() -> None:
     model = replace(read_model(case.model), nodes=())
     alignment = align(case.dumps, case.reference, model)
     assert len(alignment.pairs) == len(case.dumps)
-    assert all(pair.rung is not Rung.MODEL_NODE for pair in alignment.pairs)
+    assert all(pair.match_rule is not MatchRule.MODEL_NODE for pair in alignment.pairs)
 
 
 def test_the_model_says_where_a_custom_operators_type_ends() -> None:

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from rkparity.compare.alignment import PairRole, Rung
+from rkparity.compare.alignment import MatchRule, PairRole
 from rkparity.compare.comparison import Comparison, NotCompared, PairResult
 from rkparity.compare.judge import Kind
 from rkparity.compare.thresholds import Thresholds
@@ -19,7 +19,7 @@ def layer(order: int, tensor: str, verdict: Verdict, origin: Origin = Origin.NON
     return PairResult(
         f"{order:03d}_x.npy",
         tensor,
-        Rung.EXACT_NAME,
+        MatchRule.EXACT_NAME,
         PairRole.LAYER,
         "Conv",
         order,
