@@ -1,4 +1,4 @@
-"""Plays the recorded experiments and prints how many match in each respect: `python -m fidelity [--all] [NAME...]`.
+"""Plays the recorded experiments and prints how many match in each aspect: `python -m fidelity [--all] [NAME...]`.
 
 NAME is an experiment or a pattern such as `160_zc_*`. Exit code 1 when something deviates that deviations.toml does not
 explain, or when an entry there explains nothing any more.
@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from fidelity.aspects import Outcome, Result
 from fidelity.deviations import Known, outdated, read_known, unexplained
 from fidelity.player import ARCHITECTURES
-from fidelity.respects import Outcome, Result
 from fidelity.session import play_all, prepare, totals
 
 _FAMILIES = ("160_", "152_", "mrt232_", "140_", "120_")
@@ -59,8 +59,8 @@ def _print_totals(results: Sequence[Result]) -> None:
         if not chosen:
             continue
         print(f"{family or 'all'}{'*' if family else ''}: {len({result.experiment for result in chosen})} experiments")
-        for respect, counts in totals(chosen).items():
-            print(f"  {respect:<10}" + "".join(f"{counts[outcome]:>14}  " for outcome in Outcome))
+        for aspect, counts in totals(chosen).items():
+            print(f"  {aspect:<10}" + "".join(f"{counts[outcome]:>14}  " for outcome in Outcome))
 
 
 def _print_reasons(results: Sequence[Result], known: Sequence[Known], *, every: bool) -> None:
@@ -77,7 +77,7 @@ def _print_reasons(results: Sequence[Result], known: Sequence[Known], *, every: 
         print(f"\n{len(names)} experiments, {len(pairs)} differences: {entry.reason}")
         print("  " + " ".join(names if every else names[:6]) + (" ..." if not every and len(names) > 6 else ""))
         for result, difference in pairs if every else ():
-            print(f"    {result.experiment} [{result.respect}] {difference}")
+            print(f"    {result.experiment} [{result.aspect}] {difference}")
     reasons: dict[str, set[str]] = {}
     for result in results:
         if result.outcome is Outcome.NOT_APPLICABLE:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fidelity.respects import Difference, Outcome, Result
+from fidelity.aspects import Difference, Outcome, Result
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,17 +20,17 @@ LIST = Path(__file__).with_name("deviations.toml")
 
 @dataclass(frozen=True)
 class Known:
-    """One cause. It explains the differences in `respects` of `experiments` (patterns) that hold one of the texts
+    """One cause. It explains the differences in `aspects` of `experiments` (patterns) that hold one of the texts
     `holding`, in what was recorded or in what came; empty: all of them."""
 
     reason: str
-    respects: tuple[str, ...]
+    aspects: tuple[str, ...]
     experiments: tuple[str, ...]
     holding: tuple[str, ...]
 
     def covers(self, result: Result) -> bool:
-        """Whether the entry speaks of this experiment in this respect."""
-        return result.respect in self.respects and any(
+        """Whether the entry speaks of this experiment in this aspect."""
+        return result.aspect in self.aspects and any(
             fnmatch.fnmatchcase(result.experiment, pattern) for pattern in self.experiments
         )
 
@@ -44,7 +44,7 @@ def read_known(path: Path = LIST) -> tuple[Known, ...]:
     with path.open("rb") as file:
         entries = tomllib.load(file)["deviation"]
     return tuple(
-        Known(entry["reason"], tuple(entry["respects"]), tuple(entry["experiments"]), tuple(entry.get("holding", ())))
+        Known(entry["reason"], tuple(entry["aspects"]), tuple(entry["experiments"]), tuple(entry.get("holding", ())))
         for entry in entries
     )
 
@@ -52,7 +52,7 @@ def read_known(path: Path = LIST) -> tuple[Known, ...]:
 def unexplained(results: Iterable[Result], known: Sequence[Known]) -> list[str]:
     """Every difference that no entry explains."""
     return [
-        f"{result.experiment} [{result.respect}] {difference}"
+        f"{result.experiment} [{result.aspect}] {difference}"
         for result in results
         for difference in result.differences
         if not any(entry.explains(result, difference) for entry in known)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fidelity.aspects import ASPECTS, Outcome, Result, judge, unplayable
 from fidelity.corpus import Experiment, read_experiments, unpack
 from fidelity.player import ARCHITECTURES, LIBRARY, MINI_LIBRARY, Architecture, Player, compile_driver, compile_library
-from fidelity.respects import RESPECTS, Outcome, Result, judge, unplayable
 from fidelity.stand_ins import Kept, stand_in
 
 # An empty RKNN_DUMP_DIR makes the library write into the root directory (evidence 160_dumpdir_empty).
@@ -55,8 +55,8 @@ def play_one(player: Player, experiment: Experiment) -> list[Result]:
     """One experiment's results."""
     if experiment.name in NOT_PLAYED:
         return [
-            Result(experiment.name, respect, Outcome.NOT_APPLICABLE, reason=NOT_PLAYED[experiment.name])
-            for respect in RESPECTS
+            Result(experiment.name, aspect, Outcome.NOT_APPLICABLE, reason=NOT_PLAYED[experiment.name])
+            for aspect in ASPECTS
         ]
     if stand_in(experiment.model).kept is Kept.NONE:
         return unplayable(experiment.name, experiment.model)
@@ -64,8 +64,8 @@ def play_one(player: Player, experiment: Experiment) -> list[Result]:
 
 
 def totals(results: Sequence[Result]) -> dict[str, Counter[Outcome]]:
-    """How many of each outcome, by respect."""
-    counts: dict[str, Counter[Outcome]] = {respect: Counter() for respect in RESPECTS}
+    """How many of each outcome, by aspect."""
+    counts: dict[str, Counter[Outcome]] = {aspect: Counter() for aspect in ASPECTS}
     for result in results:
-        counts[result.respect][result.outcome] += 1
+        counts[result.aspect][result.outcome] += 1
     return counts

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fidelity.aspects import ASPECTS, Outcome, Result
 from fidelity.deviations import outdated, read_known, unexplained
 from fidelity.player import ARCHITECTURES
-from fidelity.respects import RESPECTS, Outcome, Result
 from fidelity.session import play_all, prepare
 from support import require
 
@@ -24,13 +24,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
 
 def test_every_experiment_is_judged_in_every_respect(results: list[Result]) -> None:
     assert len({result.experiment for result in results}) == 288
-    assert len(results) == 288 * len(RESPECTS)
+    assert len(results) == 288 * len(ASPECTS)
     assert all(result.reason for result in results if result.outcome is Outcome.NOT_APPLICABLE)
 
 
-@pytest.mark.parametrize("respect", list(RESPECTS))
-def test_nothing_deviates_without_a_reason(results: list[Result], respect: str) -> None:
-    found = unexplained([result for result in results if result.respect == respect], read_known())
+@pytest.mark.parametrize("aspect", list(ASPECTS))
+def test_nothing_deviates_without_a_reason(results: list[Result], aspect: str) -> None:
+    found = unexplained([result for result in results if result.aspect == aspect], read_known())
     assert not found, f"{len(found)} differences:\n" + "\n".join(found[:40])
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fidelity.aspects import judge
 from fidelity.player import Player
-from fidelity.respects import judge
 from fidelity.session import prepare
 from rkparity.emulator.catalogue import ModelCatalogue
 from rkparity.errors import ToolkitError, UsageError

@@ -1,4 +1,4 @@
-"""The seven respects in which a played experiment is held against the recorded one."""
+"""The seven aspects in which a played experiment is held against the recorded one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fidelity.transcript import Step
 
 
 class Outcome(enum.Enum):
-    """The result in one respect."""
+    """The result in one aspect."""
 
     MATCH = "match"
     DEVIATION = "deviation"
@@ -37,10 +37,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Result:
-    """One experiment in one respect. `reason` says why it is not applicable."""
+    """One experiment in one aspect. `reason` says why it is not applicable."""
 
     experiment: str
-    respect: str
+    aspect: str
     outcome: Outcome
     differences: tuple[Difference, ...] = ()
     reason: str = ""
@@ -208,7 +208,7 @@ def _difference_of_lines(where: str, left: list[str], right: list[str]) -> list[
     return _lists(where, missing, extra)
 
 
-RESPECTS: dict[str, Callable[[Played], list[Difference]]] = {
+ASPECTS: dict[str, Callable[[Played], list[Difference]]] = {
     "codes": codes,
     "attributes": attributes,
     "names": names,
@@ -223,17 +223,17 @@ def judge(played: Played) -> list[Result]:
     """The seven results of one played experiment."""
     results = []
     name = played.experiment.name
-    for respect, compare in RESPECTS.items():
+    for aspect, compare in ASPECTS.items():
         try:
             differences = tuple(compare(played))
         except NotApplicable as nothing:
-            results.append(Result(name, respect, Outcome.NOT_APPLICABLE, reason=str(nothing)))
+            results.append(Result(name, aspect, Outcome.NOT_APPLICABLE, reason=str(nothing)))
         else:
-            results.append(Result(name, respect, Outcome.DEVIATION if differences else Outcome.MATCH, differences))
+            results.append(Result(name, aspect, Outcome.DEVIATION if differences else Outcome.MATCH, differences))
     return results
 
 
 def unplayable(name: str, model: str) -> list[Result]:
     """The results of an experiment whose model cannot be had."""
     reason = stand_in(model).why
-    return [Result(name, respect, Outcome.NOT_APPLICABLE, reason=reason) for respect in RESPECTS]
+    return [Result(name, aspect, Outcome.NOT_APPLICABLE, reason=reason) for aspect in ASPECTS]
