@@ -44,7 +44,7 @@ REQUIREMENTS = (
 )
 PYTHON_ENVIRONMENT_VARIABLE = "RKPARITY_TOOLKIT_PYTHON"
 STAMP_NAME = "rkparity-toolkit.json"
-_STAND_IN = Path(__file__).resolve().parent / "standin"
+_STUB = Path(__file__).resolve().parent / "stub"
 _MACHINES = ("x86_64", "aarch64")
 _OLDEST_PYTHON, _NEWEST_PYTHON = (3, 8), (3, 12)
 
@@ -62,8 +62,8 @@ class Recipe:
     def digest(self) -> str:
         """A hash of everything that decides the environment's content."""
         stand_in = {
-            str(path.relative_to(_STAND_IN)): path.read_text(encoding="utf-8")
-            for path in sorted(_STAND_IN.rglob("*.py"))
+            str(path.relative_to(_STUB)): path.read_text(encoding="utf-8")
+            for path in sorted(_STUB.rglob("*.py"))
         }
         content = {
             "version": self.version,
@@ -195,8 +195,8 @@ def _run(command: list[str], log: Path, tell: Say) -> None:
 def _install_stand_in(python: Path) -> None:
     script = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
     site = Path(subprocess.run([str(python), "-c", script], capture_output=True, text=True, check=True).stdout.strip())
-    for source in sorted(_STAND_IN.rglob("*.py")):
-        target = site / source.relative_to(_STAND_IN)
+    for source in sorted(_STUB.rglob("*.py")):
+        target = site / source.relative_to(_STUB)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(source.read_bytes())
 

@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def torch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.syspath_prepend(str(ROOT / "host" / "rkparity" / "toolkit" / "standin"))
+    monkeypatch.syspath_prepend(str(ROOT / "host" / "rkparity" / "toolkit" / "stub"))
     real = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "torch"}
-    import torch as standin
+    import torch as stub
 
-    yield standin
+    yield stub
     for name in [name for name in sys.modules if name.split(".")[0] == "torch"]:
         del sys.modules[name]
     sys.modules.update(real)
