@@ -62,8 +62,7 @@ class Recipe:
     def digest(self) -> str:
         """A hash of everything that decides the environment's content."""
         stand_in = {
-            str(path.relative_to(_STUB)): path.read_text(encoding="utf-8")
-            for path in sorted(_STUB.rglob("*.py"))
+            str(path.relative_to(_STUB)): path.read_text(encoding="utf-8") for path in sorted(_STUB.rglob("*.py"))
         }
         content = {
             "version": self.version,

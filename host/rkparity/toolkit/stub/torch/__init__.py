@@ -13,7 +13,7 @@ from torch._missing import missing
 from torch._tensor import Tensor, arange, cat, concat, split
 
 __all__ = ["Module", "Tensor", "arange", "cat", "concat", "no_grad", "split"]
-__version__ = "0.0.0+rkparity.stub"
+__version__ = "0.0.0+rkparity.standin"
 
 
 class Module:
