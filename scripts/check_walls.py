@@ -12,7 +12,8 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,8 @@ RESERVED = {
 }
 # What the host may take from the device package: the compiled module and the package itself (its version, its files).
 DEVICE_FOR_HOST = {"rkparity_agent", "rkparity_agent._native"}
+# Class names that are still used twice.
+SHARED_NAMES = {"Finding", "Severity", "Stage"}
 PYTHON_IN_C = re.compile(r'#\s*include\s*[<"]Python\.h')
 
 
@@ -134,6 +137,18 @@ def c_complaints(path: Path) -> Iterator[str]:
             yield f"{path.relative_to(ROOT)}:{number}: csrc knows no Python"
 
 
+def names_twice(folders: Sequence[Path]) -> Iterator[str]:
+    """One name, one meaning: no two public classes of the product share a name."""
+    seen: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                seen[node.name].append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    for name, places in seen.items():
+        if len(places) > 1 and name not in SHARED_NAMES:
+            yield f"{places[1]}: class {name} is also the name of {places[0]}; give each a name of its own"
+
+
 def complaint(item: Import, why: str) -> str:
     return f"{item.path.relative_to(ROOT)}:{item.line}: imports {item.module}: {why}"
 
@@ -147,6 +162,7 @@ def main() -> int:
         complaints += device_complaints(path)
     for path in sorted([*(ROOT / "csrc").rglob("*.c"), *(ROOT / "csrc").rglob("*.h")]):
         complaints += c_complaints(path)
+    complaints += names_twice([host, ROOT / "device"])
     for line in complaints:
         print(line)
     print(f"walls: {len(complaints)} crossed", file=sys.stderr)

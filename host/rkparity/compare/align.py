@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rkparity.compare.alignment import Alignment, DumpEntry, LayerPair, MatchRule, PairRole, Reason, UnmatchedDump
 from rkparity.compare.reference_names import Ambiguous, Found, ReferenceNames, ends_with
-from rkparity.compare.subjects import Subject, read_subjects
+from rkparity.compare.subjects import DumpSubject, read_subjects
 from rkparity.compare.unmatched import explain_tensors, suggest
 from rkparity.errors import UsageError
 from rkparity.model.records import Model
@@ -68,7 +68,7 @@ def align(dumps: Sequence[DumpEntry], reference: Manifest, model: Model | None =
     )
 
 
-def _pair(subject: Subject, found: Found) -> LayerPair:
+def _pair(subject: DumpSubject, found: Found) -> LayerPair:
     form = None
     if subject.role in (PairRole.INPUT, PairRole.DUPLICATE_INPUT):
         is_raw = subject.entry.name.suffix is DumpSuffix.UINT8
@@ -110,7 +110,7 @@ def _pair(subject: Subject, found: Found) -> LayerPair:
     )
 
 
-def _holds_the_same(subject: Subject, tensor: TensorRecord, reference: Manifest) -> bool:
+def _holds_the_same(subject: DumpSubject, tensor: TensorRecord, reference: Manifest) -> bool:
     """Whether a tensor the toolkit's table leaves blank is nevertheless what the board computes.
 
     The toolkit gives a tensor in front of a clamping operator that operator's range, and then does not compare it with
@@ -135,7 +135,7 @@ def _holds_the_same(subject: Subject, tensor: TensorRecord, reference: Manifest)
     )
 
 
-def _board_only(subject: Subject) -> str:
+def _board_only(subject: DumpSubject) -> str:
     if subject.role is PairRole.OUTPUT:
         return f"the reference has no tensor of the output's name {subject.tensor!r}"
     if subject.role is PairRole.LAYER:

@@ -12,7 +12,7 @@ from typing import Any
 from rkparity.compare.chunks import CHUNK_NBYTES, ChunkReader
 from rkparity.compare.kernels import (
     DEFAULT_OPTIONS,
-    Pair,
+    PairAccumulator,
     Quantization,
     ScoreOptions,
     ShapeMismatch,
@@ -87,7 +87,7 @@ def _score_read(
         sources = [
             source_of(reader.header.descr[1:], file.quantization, file.path) for reader, file in zip(readers, files)
         ]
-        native = [Pair(options, sources[test], sources[reference]) for test, reference, options in pairs]
+        native = [PairAccumulator(options, sources[test], sources[reference]) for test, reference, options in pairs]
         total = readers[0].size if readers else 0
         for reader in readers:
             if reader.size != total:
@@ -118,7 +118,7 @@ _buffers = _Buffers()
 def _score_plain(
     readers: Sequence[ChunkReader],
     sources: Sequence[Any],
-    native: Sequence[Pair],
+    native: Sequence[PairAccumulator],
     pairs: Sequence[tuple[int, int, ScoreOptions]],
     total: int,
 ) -> None:

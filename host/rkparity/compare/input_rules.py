@@ -23,7 +23,7 @@ _MAX_CODES = 256
 
 
 @dataclass(frozen=True)
-class Difference:
+class InputDifference:
     """How far two arrays are apart in the unit of a rule; `differing` elements are beyond what the rule allows."""
 
     max_error: float
@@ -37,7 +37,7 @@ class Difference:
         return self.differing == 0
 
 
-Rule = Callable[["Array"], Difference]
+Rule = Callable[["Array"], InputDifference]
 Transform = Callable[["Array"], "Array"]
 
 
@@ -100,7 +100,7 @@ def rounded_to_float16(values: Array) -> Array:
 def relative(target: Array, allowed: float) -> Rule:
     """Relative euclidean distance of at most `allowed`; all elements count as differing otherwise."""
 
-    def rule(values: Array) -> Difference:
+    def rule(values: Array) -> InputDifference:
         import numpy as np
 
         error = reference = 0.0
@@ -108,7 +108,7 @@ def relative(target: Array, allowed: float) -> Rule:
             error += float(np.dot(a - b, a - b))
             reference += float(np.dot(b, b))
         distance = (error / reference) ** 0.5 if reference else (0.0 if error == 0 else float("inf"))
-        return Difference(distance, 0 if distance <= allowed else values.size, values.size, error == 0)
+        return InputDifference(distance, 0 if distance <= allowed else values.size, values.size, error == 0)
 
     return rule
 
@@ -116,7 +116,7 @@ def relative(target: Array, allowed: float) -> Rule:
 def normalized_pixels(target: Array, mean: Sequence[float], std: Sequence[float]) -> Rule:
     """(values - mean) / std per channel (axis 1) equals `target` within float32 rounding (the unit of the error)."""
 
-    def rule(values: Array) -> Difference:
+    def rule(values: Array) -> InputDifference:
         parts = []
         for channel, (a, b) in enumerate(_by_channel(values, target, len(mean))):
             center, width = mean[channel], std[channel]
@@ -134,7 +134,7 @@ def normalized_pixels(target: Array, mean: Sequence[float], std: Sequence[float]
 def affine(target: Array) -> Rule:
     """Every channel of the target is one linear function of the values, within float32 rounding (the unit)."""
 
-    def rule(values: Array) -> Difference:
+    def rule(values: Array) -> InputDifference:
         parts = []
         for (a, b), (factor, offset) in zip(_by_channel(values, target, _channels(values)), affine_fit(values, target)):
 
@@ -145,7 +145,7 @@ def affine(target: Array) -> Rule:
             part = _fold(a, b, error, 1.0)
             # A negative factor would be a negative; a zero one means that the dump does not say anything.
             sound = factor > 0 or (factor == 0 and part.equal and bool((a.reshape(-1) == a.reshape(-1)[0]).all()))
-            parts.append(part if sound else Difference(part.max_error, part.n, part.n, False))
+            parts.append(part if sound else InputDifference(part.max_error, part.n, part.n, False))
         return _joined(parts)
 
     return rule
@@ -273,7 +273,7 @@ def _chunks(values: Array, target: Array, *, skip_equal: bool = False) -> Iterat
         yield chunk.astype(np.float64), other.astype(np.float64)
 
 
-def _fold(values: Array, target: Array, error: Callable[[Array, Array], Array], allowed: float) -> Difference:
+def _fold(values: Array, target: Array, error: Callable[[Array, Array], Array], allowed: float) -> InputDifference:
     import numpy as np
 
     largest, differing, exact = 0.0, 0, True
@@ -286,13 +286,13 @@ def _fold(values: Array, target: Array, error: Callable[[Array, Array], Array], 
             exact = exact and bool(same.all())
             top = float(errors.max()) if errors.size else 0.0
             largest = top if top != top else (largest if largest != largest else max(largest, top))
-    return Difference(largest, differing, int(values.size), exact)
+    return InputDifference(largest, differing, int(values.size), exact)
 
 
-def _joined(parts: Sequence[Difference]) -> Difference:
+def _joined(parts: Sequence[InputDifference]) -> InputDifference:
     errors = [part.max_error for part in parts]
     largest = float("nan") if any(error != error for error in errors) else max(errors, default=0.0)
-    return Difference(
+    return InputDifference(
         largest, sum(part.differing for part in parts), sum(part.n for part in parts), all(part.exact for part in parts)
     )
 

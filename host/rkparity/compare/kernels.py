@@ -87,7 +87,7 @@ def grid_ends(dtype: str, quantization: Quantization) -> tuple[float, float]:
     return ((low - quantization.zero_point) * quantization.scale, (high - quantization.zero_point) * quantization.scale)
 
 
-class Pair:
+class PairAccumulator:
     """One accumulator: options in, chunks in, PairStatistics out."""
 
     def __init__(self, options: ScoreOptions, test: Any, reference: Any) -> None:
@@ -251,7 +251,7 @@ def score_arrays(
     of 1. Raises ShapeMismatch for other shapes, UsageError for types that are not plain numbers.
     """
     check_shapes(test.shape, reference.shape, "test", "reference", ignore_unit_dims)
-    pair = Pair(
+    pair = PairAccumulator(
         options,
         source_of(_kind(test), test_quantization, "test"),
         source_of(_kind(reference), reference_quantization, "reference"),

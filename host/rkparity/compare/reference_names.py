@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rkparity.compare.alignment import MatchRule, PairRole
-from rkparity.compare.subjects import Subject
+from rkparity.compare.subjects import DumpSubject
 from rkparity.runs.dump_names import DumpSuffix, sanitize
 from rkparity.runs.manifest import Role, TensorRecord
 
@@ -63,7 +63,7 @@ class ReferenceNames:
         owner = self._owner[tensor.file]
         return None if owner is tensor else owner
 
-    def find(self, subject: Subject) -> Found | None:
+    def find(self, subject: DumpSubject) -> Found | None:
         """The subject's partner; None when no tensor has such a name. Raises Ambiguous."""
         if subject.role in (PairRole.INPUT, PairRole.DUPLICATE_INPUT):
             found = self._find_input(subject)
@@ -106,7 +106,7 @@ class ReferenceNames:
             )
         return group[0] if group else None
 
-    def _find_input(self, subject: Subject) -> Found | None:
+    def _find_input(self, subject: DumpSubject) -> Found | None:
         plain = self._by_name(subject.tensor, subject.tensor_is_real, subject.role)
         surest = MatchRule.MODEL_NODE if subject.tensor_is_real else MatchRule.EXACT_NAME
         note = (
@@ -124,7 +124,7 @@ class ReferenceNames:
             return Found(twin, match_rule, note or f"the quantised form of {subject.tensor!r}")
         return None if plain is None else Found(plain, surest, note)
 
-    def _quantized_twin(self, subject: Subject) -> TensorRecord | None:
+    def _quantized_twin(self, subject: DumpSubject) -> TensorRecord | None:
         """The simulator keeps the float input as NAME and what the NPU holds as NAME_int8 (evidence toolkit/*/int8)."""
         if subject.model_tensor is not None:
             if not subject.model_tensor.is_quantized:
@@ -136,7 +136,7 @@ class ReferenceNames:
                 return twin
         return None
 
-    def _find_layer(self, subject: Subject) -> Found | None:
+    def _find_layer(self, subject: DumpSubject) -> Found | None:
         exact = self._find_exact(subject)
         if exact is not None:
             return exact
@@ -146,7 +146,7 @@ class ReferenceNames:
                 return Found(other, MatchRule.EXACT_NAME, f"read as operator {op_type!r} writing {other.name!r}")
         return self._find_synthetic(subject)
 
-    def _find_exact(self, subject: Subject) -> Found | None:
+    def _find_exact(self, subject: DumpSubject) -> Found | None:
         plain = self._by_name(subject.tensor, subject.tensor_is_real, subject.role)
         surest = MatchRule.MODEL_NODE if subject.tensor_is_real else MatchRule.EXACT_NAME
         if (
@@ -166,7 +166,7 @@ class ReferenceNames:
             return Found(plain, surest if subject.tensor_is_real else MatchRule.FUSED_LAST, note)
         return Found(plain, surest)
 
-    def _output_twin(self, subject: Subject) -> TensorRecord | None:
+    def _output_twin(self, subject: DumpSubject) -> TensorRecord | None:
         dtypes = ("int8", "int16", "_float16")
         if subject.model_tensor is not None:
             dtype = subject.model_tensor.dtype
@@ -179,7 +179,7 @@ class ReferenceNames:
                 return twin
         return None
 
-    def _find_synthetic(self, subject: Subject) -> Found | None:
+    def _find_synthetic(self, subject: DumpSubject) -> Found | None:
         if subject.tensor.startswith(_NEW_INPUT):
             return self._find_new_input(subject)
         for name in _same_values_names(subject.tensor):
@@ -199,12 +199,12 @@ class ReferenceNames:
             return Found(longer[0], MatchRule.SYNTHETIC, f"the only tensor whose path ends in {subject.tensor!r}")
         return None
 
-    def _find_new_input(self, subject: Subject) -> Found | None:
+    def _find_new_input(self, subject: DumpSubject) -> Found | None:
         base = subject.tensor[len(_NEW_INPUT) :]
         plain = self._by_name(base, subject.tensor_is_real, PairRole.INPUT)
         if plain is None or plain.op_type not in ("Input", "") or plain.shape != subject.entry.name.shape:
             return None
-        copied = Subject(
+        copied = DumpSubject(
             subject.entry, PairRole.INPUT, subject.op_type, base, subject.tensor_is_real, subject.model_tensor
         )
         twin = self._quantized_twin(copied)
@@ -223,7 +223,7 @@ def is_fused(dump_op_type: str, op_type: str) -> bool:
     return bool(op_type) and len(dump_op_type) > len(op_type) and dump_op_type.lower().endswith(op_type.lower())
 
 
-def same_values(subject: Subject, tensor: TensorRecord) -> bool:
+def same_values(subject: DumpSubject, tensor: TensorRecord) -> bool:
     """Whether the two shapes leave the order of the values the same: equal but for dimensions of 1."""
     ours = [size for size in subject.entry.name.shape if size != 1]
     theirs = [size for size in tensor.shape if size != 1]

@@ -23,7 +23,7 @@ _PREFERENCE = (
 
 
 @dataclass(frozen=True)
-class Subject:
+class DumpSubject:
     """A dump to find a partner for.
 
     `tensor` is the real name when `tensor_is_real` (the compiled model told), the sanitised one otherwise. `readings`
@@ -45,7 +45,7 @@ class Subject:
 class Subjects:
     """All dumps sorted out: those to pair, those already known to have no partner, and what is missing."""
 
-    subjects: tuple[Subject, ...]
+    subjects: tuple[DumpSubject, ...]
     unmatched: tuple[UnmatchedDump, ...]
     missing: tuple[MissingDump, ...]
     warnings: tuple[str, ...]
@@ -110,7 +110,7 @@ def _role(entry: DumpEntry) -> PairRole:
 
 def _by_model(
     entries: Sequence[DumpEntry], model: Model, unmatched: list[UnmatchedDump], warnings: list[str]
-) -> list[Subject]:
+) -> list[DumpSubject]:
     expected: dict[tuple[int, str], list[ExpectedDump]] = defaultdict(list)
     namesakes: dict[str, set[str]] = defaultdict(set)
     for item in model.expected_dumps():
@@ -132,7 +132,7 @@ def _by_model(
             # A custom operator's type may hold underscores; the model says where it ends.
             name = entry.name.resolved(item.op_type, item.tensor.name) or entry.name
             subjects.append(
-                Subject(
+                DumpSubject(
                     DumpEntry(name, entry.file),
                     _role(entry),
                     item.op_type,
@@ -173,7 +173,7 @@ def _first_stem(model: Model) -> str:
     return expected[0].stem if expected else "without any"
 
 
-def _duplicated_input(entry: DumpEntry, model: Model) -> Subject | None:
+def _duplicated_input(entry: DumpEntry, model: Model) -> DumpSubject | None:
     """2.x runtimes also dump a model input under the index of the operator that reads it."""
     if entry.name.index >= len(model.nodes) or entry.name.is_input or entry.name.is_output:
         return None
@@ -181,7 +181,7 @@ def _duplicated_input(entry: DumpEntry, model: Model) -> Subject | None:
     for index in node.inputs:
         tensor = model.tensors[index]
         if index in model.inputs and entry.name.resolved(node.op_type, tensor.name) is not None:
-            return Subject(entry, PairRole.DUPLICATE_INPUT, node.op_type, tensor.name, True, tensor)
+            return DumpSubject(entry, PairRole.DUPLICATE_INPUT, node.op_type, tensor.name, True, tensor)
     return None
 
 
@@ -209,7 +209,7 @@ def _missing(dumps: Sequence[DumpEntry], model: Model, warnings: list[str]) -> l
     return missing
 
 
-def _by_name(entries: Sequence[DumpEntry], unmatched: list[UnmatchedDump]) -> list[Subject]:
+def _by_name(entries: Sequence[DumpEntry], unmatched: list[UnmatchedDump]) -> list[DumpSubject]:
     inputs = {entry.name.tensor: entry for entry in entries if entry.name.is_input}
     subjects = []
     for entry in entries:
@@ -223,14 +223,14 @@ def _by_name(entries: Sequence[DumpEntry], unmatched: list[UnmatchedDump]) -> li
         ):
             role = PairRole.DUPLICATE_INPUT
         subjects.append(
-            Subject(entry, role, entry.name.op_type, entry.name.tensor, False, readings=entry.name.candidates())
+            DumpSubject(entry, role, entry.name.op_type, entry.name.tensor, False, readings=entry.name.candidates())
         )
     return _without_collisions(subjects, unmatched)
 
 
-def _without_collisions(subjects: Sequence[Subject], unmatched: list[UnmatchedDump]) -> list[Subject]:
+def _without_collisions(subjects: Sequence[DumpSubject], unmatched: list[UnmatchedDump]) -> list[DumpSubject]:
     """Refuses dumps whose tensors have different names that sanitise alike; names alone cannot tell them apart."""
-    same: dict[tuple[PairRole, str], list[Subject]] = defaultdict(list)
+    same: dict[tuple[PairRole, str], list[DumpSubject]] = defaultdict(list)
     for subject in subjects:
         if subject.role is not PairRole.DUPLICATE_INPUT:
             same[subject.role, subject.tensor].append(subject)

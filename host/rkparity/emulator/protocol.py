@@ -129,7 +129,7 @@ class PayloadReader:
 
 
 @dataclass(frozen=True)
-class RunRequest:
+class ComputeRequest:
     """What a program wants computed; `faults` is the text of its fault orders, mostly empty.
 
     `graph` is the number of the set of input shapes.
@@ -141,7 +141,7 @@ class RunRequest:
     faults: str
 
 
-def read_run(payload: bytearray) -> RunRequest:
+def read_run(payload: bytearray) -> ComputeRequest:
     """A RUN request; DataError when it is damaged."""
     reader = PayloadReader(payload)
     graph, flags = reader.u32(), reader.u32()
@@ -155,7 +155,7 @@ def read_run(payload: bytearray) -> RunRequest:
         faults = bytes(reader.take(reader.u32())).decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError("emulator protocol: the fault orders are not UTF-8") from error
-    return RunRequest(graph, bool(flags & FLAG_WANT_LAYERS), tuple(values), faults)
+    return ComputeRequest(graph, bool(flags & FLAG_WANT_LAYERS), tuple(values), faults)
 
 
 def u32(value: int) -> bytes:

@@ -24,8 +24,8 @@ from rkparity.emulator.protocol import (
     PROTOCOL_VERSION,
     TYPE_CODES,
     Closed,
+    ComputeRequest,
     Operation,
-    RunRequest,
     Status,
     read_exactly,
     read_head,
@@ -202,7 +202,7 @@ class Conversation:
             self._sources[graph] = first.at_graph(graph)
         return self._sources[graph]
 
-    def _run(self, model: Model, source: ValueSource, request: RunRequest) -> list[bytes | memoryview]:
+    def _run(self, model: Model, source: ValueSource, request: ComputeRequest) -> list[bytes | memoryview]:
         if (request.faults, request.graph) != self._faults[:2]:
             self._faults = (request.faults, request.graph, make_plan(request.faults, model))
         plan = self._faults[2]

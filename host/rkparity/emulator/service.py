@@ -21,7 +21,7 @@ DEFAULT_BOARD_FILE = Path("rkparity-board.json")
 _STOP_TIMEOUT_S = 20.0
 
 
-class Stopped(Exception):
+class ServerStopped(Exception):
     """The process was asked to end."""
 
 
@@ -66,7 +66,7 @@ def serve(board: VirtualBoard, board_file: Path | None) -> None:
     """Runs the board until SIGTERM or SIGINT."""
 
     def stop(_number: int, _frame: object) -> None:
-        raise Stopped
+        raise ServerStopped
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -77,7 +77,7 @@ def serve(board: VirtualBoard, board_file: Path | None) -> None:
             print(describe(board), flush=True)
             while True:
                 signal.pause()
-    except Stopped:
+    except ServerStopped:
         return
     finally:
         if board_file is not None and board_file.is_file() and read_board_file(board_file)["pid"] == os.getpid():

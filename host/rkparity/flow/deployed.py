@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Deployed:
+class DeployedModel:
     """The `.rknn`, the same build in the worker, the sample, and the simulator's runs of it."""
 
     rknn: Path
@@ -48,7 +48,7 @@ def deployed_settings(context: Context) -> dict[str, str]:
     return {"rknn": file_digest(rknn) if rknn is not None else "", "board": board}
 
 
-def deploy_model(context: Context) -> Deployed:
+def deploy_model(context: Context) -> DeployedModel:
     """Builds (or builds again, for a given `.rknn`) and simulates the model the board gets.
 
     A `.rknn` named by the project needs its build record; its scales are compared with those of the build. Raises
@@ -67,7 +67,7 @@ def deploy_model(context: Context) -> Deployed:
     name = "deployed" if built.spec.do_quantization else "fp16"
     simulation = simulated(context, built, inputs, name=name)
     model = read_model(rknn).for_input_shapes([item.raw.shape for item in inputs])
-    return Deployed(rknn, model, built, inputs, simulation, tuple(notes))
+    return DeployedModel(rknn, model, built, inputs, simulation, tuple(notes))
 
 
 def _build(context: Context) -> tuple[Path, BuiltModel]:

@@ -27,9 +27,9 @@ class FlatBuffer:
         self._tables_left = _MAX_TABLES
         self._text_left = _MAX_TEXT_NBYTES
 
-    def root(self) -> Table:
+    def root(self) -> FlatTable:
         """The root table."""
-        return Table(self, self.indirect(0))
+        return FlatTable(self, self.indirect(0))
 
     def number(self, code: str, offset: int) -> Any:
         """One little-endian number of struct format `code` at `offset`."""
@@ -50,13 +50,13 @@ class FlatBuffer:
         count = self._count(offset, struct.calcsize("<" + code))
         return struct.unpack_from(f"<{count}{code}", self._data, offset + 4)
 
-    def tables(self, offset: int) -> list[Table]:
+    def tables(self, offset: int) -> list[FlatTable]:
         """The vector of tables whose length word is at `offset`."""
         count = self._count(offset, 4)
         self._tables_left -= count
         if self._tables_left < 0:
             raise self.damaged(offset, f"more than {_MAX_TABLES} tables")
-        return [Table(self, self.indirect(offset + 4 + 4 * index)) for index in range(count)]
+        return [FlatTable(self, self.indirect(offset + 4 + 4 * index)) for index in range(count)]
 
     def text(self, offset: int) -> str:
         """The string whose length word is at `offset`; bytes that are not UTF-8 become U+FFFD."""
@@ -81,7 +81,7 @@ class FlatBuffer:
         return count
 
 
-class Table:
+class FlatTable:
     """One table; a field that is absent reads as its default."""
 
     def __init__(self, buffer: FlatBuffer, offset: int) -> None:
@@ -124,7 +124,7 @@ class Table:
         field = self._field(slot, 4)
         return () if field is None else self._buffer.numbers("f", self._buffer.indirect(field))
 
-    def tables(self, slot: int) -> Sequence[Table]:
+    def tables(self, slot: int) -> Sequence[FlatTable]:
         """The vector of tables in field `slot`, empty when absent."""
         field = self._field(slot, 4)
         return () if field is None else self._buffer.tables(self._buffer.indirect(field))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rkparity.errors import DataError, UsageError
-from rkparity.model.flatbuffer import FlatBuffer, Table
+from rkparity.model.flatbuffer import FlatBuffer, FlatTable
 from rkparity.model.literal import LiteralError, dictionary_entry
 from rkparity.model.records import Graph, InputNormalization, Model, ModelTensor, Node, TensorKind
 
@@ -202,7 +202,7 @@ def _from_payload(path: Path, sha256: str, version: int, buffer: FlatBuffer, tra
     )
 
 
-def _graph(path: Path, table: Table, slots: _Slots, batch: int) -> Graph:
+def _graph(path: Path, table: FlatTable, slots: _Slots, batch: int) -> Graph:
     tensors = tuple(_tensor(path, item, slots, batch) for item in table.tables(0))
     return Graph(
         tuple(_node(path, index, item, len(tensors)) for index, item in enumerate(table.tables(1))),
@@ -212,7 +212,7 @@ def _graph(path: Path, table: Table, slots: _Slots, batch: int) -> Graph:
     )
 
 
-def _batch(path: Path, root: Table, slots: _Slots) -> int:
+def _batch(path: Path, root: FlatTable, slots: _Slots) -> int:
     """rknn_batch_size, which the file keeps as a text; "0" is none (files of toolkit 2.5.0 built with 0, 2 and 3)."""
     text = root.text(slots.batch) if slots.batch is not None else ""
     if not text.isascii() or not text.isdigit():
@@ -226,7 +226,7 @@ def _batched(shape: tuple[int, ...], kind: TensorKind, batch: int) -> tuple[int,
     return (shape[0] * batch, *shape[1:]) if shape and kind in _BATCHED else shape
 
 
-def _tensor(path: Path, table: Table, slots: _Slots, batch: int) -> ModelTensor:
+def _tensor(path: Path, table: FlatTable, slots: _Slots, batch: int) -> ModelTensor:
     name = table.text(5)
     if len(name) > _MAX_NAME_LENGTH:
         raise DataError(f"{path}: a tensor's name has {len(name)} characters: {name[:60]!r}...")
@@ -254,7 +254,7 @@ def _tensor(path: Path, table: Table, slots: _Slots, batch: int) -> ModelTensor:
     )
 
 
-def _node(path: Path, index: int, table: Table, tensor_count: int) -> Node:
+def _node(path: Path, index: int, table: FlatTable, tensor_count: int) -> Node:
     op_type = table.text(1)
     if len(op_type) > _MAX_NAME_LENGTH:
         raise DataError(f"{path}: operator {index} has a type of {len(op_type)} characters: {op_type[:60]!r}...")

@@ -15,7 +15,7 @@ from rkparity.flow.context import Context
 from rkparity.flow.quantized import stage
 from rkparity.flow.quantized.measure import output_error
 from rkparity.flow.quantized.samples import normalise
-from rkparity.flow.quantized.selection import Graph
+from rkparity.flow.quantized.selection import OperatorGraph
 from rkparity.flow.result import StageResult, StageVerdict
 from rkparity.flow.store import Store
 from rkparity.project import read_project
@@ -247,7 +247,7 @@ def test_mixing_predicts_what_step_2_builds(
     opened: tuple[Worker, MixedModel, BuildSpec, np.ndarray], layers: tuple[str, ...], tmp_path: Path
 ) -> None:
     worker, mixed, spec, value = opened
-    maker = Graph(mixed.operators).maker
+    maker = OperatorGraph(mixed.operators).maker
     (predicted,) = mixed.evaluate([[maker[name] for name in layers]])
     files = hybrid_step1(worker, spec, tmp_path / "step1")
     cfg = tmp_path / "ours.cfg"
@@ -299,7 +299,7 @@ def test_a_fused_tensor_is_stored_in_int8_where_its_maker_is_float_and_its_reade
         built = worker.build(spec)
         (given,) = prepare_inputs(project.input.files, built.inputs, worker, tmp_path / "feed", layout="nhwc")
         with MixedModel(worker, built, [given.feed]) as mixed:
-            maker = mixed.operators[Graph(mixed.operators).maker["first"]]
+            maker = mixed.operators[OperatorGraph(mixed.operators).maker["first"]]
             assert maker.fused
             (predicted,) = mixed.evaluate([[maker.index]])
             ((golden,),) = mixed.golden([[given.feed]])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from rkparity.flow.quantized.budget import Budget
-from rkparity.flow.quantized.selection import Graph, Point, pareto, select
+from rkparity.flow.quantized.selection import OperatorGraph, Point, pareto, select
 from rkparity.toolkit.hybrid import ColumnScore, Contribution, Operator, OutputError
 
 GOOD = ColumnScore(1.0, 0.0, 0.0)
@@ -33,7 +33,7 @@ class FakeModel:
 
     def __init__(self, operators: Sequence[Operator], weights: dict[int, float], storage: dict[int, float]) -> None:
         self.operators = tuple(operators)
-        self._graph = Graph(operators)
+        self._graph = OperatorGraph(operators)
         self._weights, self._storage = weights, storage
         self.error = self.evaluate([()])[0]
         self.count = 0
@@ -60,7 +60,7 @@ def chosen(model: FakeModel, cosine: float, budget: float = 60) -> tuple[int, ..
 
 
 def test_a_stored_tensor_needs_its_maker_and_its_readers() -> None:
-    graph = Graph(CHAIN)
+    graph = OperatorGraph(CHAIN)
     assert graph.neighbourhood(1) == {1, 2}
     # The Relu's own maker is fused into it: both are one layer.
     assert graph.neighbourhood(3) == {2, 3, 4}

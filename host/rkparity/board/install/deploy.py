@@ -21,14 +21,14 @@ _KIT_NBYTES = 16 << 20
 
 
 @dataclass(frozen=True)
-class Deployed:
+class DeployedKit:
     """A kit on a board: its folder there, and what is used of it, in words."""
 
     folder: str
     agent: str
 
 
-def deploy(transport: Transport, *, work_dir: str | None = None) -> Deployed:
+def deploy(transport: Transport, *, work_dir: str | None = None) -> DeployedKit:
     """Copies the kit for the board's architecture if it is not there, and starts the agent's selfcheck.
 
     Raises BoardError when the board is unfit or no kit fits, AgentError when the agent does not start.
@@ -40,7 +40,7 @@ def deploy(transport: Transport, *, work_dir: str | None = None) -> Deployed:
         check_kit(info, kit)
         folder = Workspace.open(transport, info.work_dir, frozenset(info.tools)).deploy(kit)
     if not uses_agent(info, kit):
-        return Deployed(folder, f"rkrun is used: {_python_text(info)}")
+        return DeployedKit(folder, f"rkrun is used: {_python_text(info)}")
     answer = transport.run([*interpreter(transport, kit, info), f"{folder}/agent.py", "selfcheck"])
     result = listen(answer.stdout.split(b"\n"), Reporter())
     if result is None:
@@ -48,7 +48,7 @@ def deploy(transport: Transport, *, work_dir: str | None = None) -> Deployed:
             f"{transport.name}: the device agent does not start: {last_line(answer.stderr) or answer.exit_code}",
             hint="does the kit have a backend for the board's Python version?",
         )
-    return Deployed(folder, f"it works with Python {result.get('python')}")
+    return DeployedKit(folder, f"it works with Python {result.get('python')}")
 
 
 def uses_agent(info: BoardInfo, kit: Kit) -> bool:

@@ -161,7 +161,7 @@ def _unpadded(position: Any, stride: int, row: int, count: int) -> Any:
 
 
 @dataclass(frozen=True)
-class Reading:
+class BufferReading:
     """Elements as an application may have meant them. `elements` are in the order they lie in memory (NHWC).
 
     `kind`: "" for numbers as they are, "float32" or "float16" when the bytes read are such numbers. `codes`: the
@@ -174,11 +174,11 @@ class Reading:
     codes: bool = False
 
 
-def readings(observed: NDArray[Any], bytes_read: NDArray[Any] | None, *, codes: bool) -> Iterator[Reading]:
+def readings(observed: NDArray[Any], bytes_read: NDArray[Any] | None, *, codes: bool) -> Iterator[BufferReading]:
     """The numbers as they are, and the bytes behind them as float32 and float16 where that gives sane numbers."""
     import numpy as np
 
-    yield Reading((), observed.reshape(-1))
+    yield BufferReading((), observed.reshape(-1))
     if bytes_read is None:
         return
     for kind, dtype in (("float32", "<f4"), ("float16", "<f2")):
@@ -192,7 +192,7 @@ def readings(observed: NDArray[Any], bytes_read: NDArray[Any] | None, *, codes: 
             text = f"{kind} numbers were given as bytes" + (f", {phase} bytes into one" if phase else "")
             with np.errstate(over="ignore", invalid="ignore"):
                 numbers = usable.view(dtype).astype(np.float32)
-            yield Reading((Step(f"dtype.{kind}_as_uint8", text),), numbers, kind, codes)
+            yield BufferReading((Step(f"dtype.{kind}_as_uint8", text),), numbers, kind, codes)
 
 
 def _are_sane(data: NDArray[Any], dtype: str) -> bool:

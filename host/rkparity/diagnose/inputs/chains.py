@@ -11,7 +11,7 @@ from rkparity.diagnose.inputs.decoded_pictures import DecodedPicture
 from rkparity.diagnose.inputs.geometry import Geometry
 from rkparity.diagnose.inputs.records import Step
 from rkparity.diagnose.inputs.runtime import Problem
-from rkparity.diagnose.inputs.values import ValueMap
+from rkparity.diagnose.inputs.values import PixelMap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +46,7 @@ class Chain:
     view: DecodedPicture
     geometry: Geometry
     colour: Colour
-    values: ValueMap
+    values: PixelMap
     fit: Fit
     score: float = 0.0
 
@@ -76,7 +76,7 @@ def encoded(kind: str, numbers: NDArray[Any]) -> NDArray[Any]:
 
 
 def given(
-    problem: Problem, view: DecodedPicture, values: ValueMap, mixed: NDArray[Any], channels: NDArray[Any] | slice
+    problem: Problem, view: DecodedPicture, values: PixelMap, mixed: NDArray[Any], channels: NDArray[Any] | slice
 ) -> NDArray[Any]:
     """The elements of the view that these pixels make; `channels`: which channel the runtime takes each for."""
     if view.reading.kind:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.inputs.buffer_layout import Layout, Reading, flat_offsets, layouts, readings, row_strides
+from rkparity.diagnose.inputs.buffer_layout import BufferReading, Layout, flat_offsets, layouts, readings, row_strides
 from rkparity.diagnose.inputs.records import Step
 from rkparity.diagnose.inputs.runtime import HALF, QUANTIZED, UNTOUCHED, Problem
 
@@ -22,7 +22,7 @@ _FAR_LESS_ALIKE = 0.35
 class DecodedPicture:
     """One reading in one layout. Elements from `limit` on are not looked at; `steps` says what was done wrong."""
 
-    reading: Reading
+    reading: BufferReading
     layout: Layout
     limit: int
     partial: tuple[Step, ...] = ()

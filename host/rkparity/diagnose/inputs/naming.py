@@ -11,9 +11,9 @@ from rkparity.diagnose.inputs.chains import Chain, Fit, encoded, given, measure
 from rkparity.diagnose.inputs.colour import Colour, grey, mixes, orders
 from rkparity.diagnose.inputs.decoded_pictures import DecodedPicture
 from rkparity.diagnose.inputs.geometry import Geometry
-from rkparity.diagnose.inputs.pairing import Pair
+from rkparity.diagnose.inputs.pairing import PicturePair
 from rkparity.diagnose.inputs.runtime import QUANTIZED, Problem
-from rkparity.diagnose.inputs.values import ValueMap, fitted_maps, float_maps, value_maps
+from rkparity.diagnose.inputs.values import PixelMap, fitted_maps, float_maps, value_maps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,9 +53,9 @@ class Naming:
         self._low, self._high = (0.0, 255.0) if problem.whole else (float(base.min()), float(base.max()))
         levels = np.linspace(self._low, self._high, 256)
         self._levels = np.repeat(levels[:, None], channels, axis=1)
-        self._tables: dict[str, tuple[list[ValueMap], NDArray[Any]]] = {}
+        self._tables: dict[str, tuple[list[PixelMap], NDArray[Any]]] = {}
 
-    def chains(self, pair: Pair, *, fitted: bool = True) -> list[Chain]:
+    def chains(self, pair: PicturePair, *, fitted: bool = True) -> list[Chain]:
         """The best few chains for this view and this picture, judged on samples."""
         samples = self._samples(pair.view, pair.geometry, SAMPLES)
         if samples.seen.sum() < 100:
@@ -83,7 +83,7 @@ class Naming:
         if not samples.seen.any():
             return replace(chain, geometry=geometry, fit=Fit(32.0, 0.0, 1.0, 1.0))
         mixed = chain.colour.apply(samples.picture)
-        return self._judged(Pair(chain.view, geometry, 1.0), chain.colour, chain.values, mixed, samples)
+        return self._judged(PicturePair(chain.view, geometry, 1.0), chain.colour, chain.values, mixed, samples)
 
     def _samples(self, view: DecodedPicture, geometry: Geometry, count: int) -> Samples:
         import numpy as np
@@ -95,9 +95,9 @@ class Naming:
         picture, inside = geometry.sample(rows, columns)
         return Samples(observed, picture, seen & inside[:, None], view.landing(rows, columns, self.problem))
 
-    def _judge_colours(self, pair: Pair, colours: Iterable[Colour], samples: Samples) -> list[Chain]:
+    def _judge_colours(self, pair: PicturePair, colours: Iterable[Colour], samples: Samples) -> list[Chain]:
         """The best of all named maps on all colours, first by tables, then by what is really predicted."""
-        found: list[tuple[float, float, ValueMap, Colour, NDArray[Any]]] = []
+        found: list[tuple[float, float, PixelMap, Colour, NDArray[Any]]] = []
         for colour in colours:
             mixed = colour.apply(samples.picture)
             found += [(*entry, colour, mixed) for entry in self._named(pair.view, mixed, samples)]
@@ -109,7 +109,9 @@ class Naming:
             result.append(self._judged(pair, colour, values, mixed, samples))
         return result
 
-    def _judged(self, pair: Pair, colour: Colour, values: ValueMap, mixed: NDArray[Any], samples: Samples) -> Chain:
+    def _judged(
+        self, pair: PicturePair, colour: Colour, values: PixelMap, mixed: NDArray[Any], samples: Samples
+    ) -> Chain:
         predicted = given(self.problem, pair.view, values, mixed, samples.landing)
         fit = measure(self.problem, pair.view, predicted, mixed, samples.observed, samples.seen)
         return Chain(pair.view, pair.geometry, colour, values, fit)
@@ -200,14 +202,14 @@ class Naming:
 
     def _named(
         self, view: DecodedPicture, mixed: NDArray[Any], samples: Samples
-    ) -> list[tuple[float, float, ValueMap]]:
+    ) -> list[tuple[float, float, PixelMap]]:
         """The named maps that fit best, by their tables of 256 values: what each leaves, twice, and the map.
 
         Codes given as they are, are compared as codes: what they stand for depends on the channel they are read as.
         """
         import numpy as np
 
-        result: list[tuple[float, float, ValueMap]] = []
+        result: list[tuple[float, float, PixelMap]] = []
         shown = [(view.reading.kind, samples.observed)]
         if not view.reading.kind and self.problem.runtime.kind == QUANTIZED:
             shown.append(("codes", self.problem.runtime.codes(samples.observed, samples.landing)))
@@ -222,7 +224,7 @@ class Naming:
                 result.append((float(score[index]), float(relative[index]), maps[index]))
         return result
 
-    def _table(self, kind: str, moved: bool = False) -> tuple[list[ValueMap], NDArray[Any]]:
+    def _table(self, kind: str, moved: bool = False) -> tuple[list[PixelMap], NDArray[Any]]:
         """Maps and their tables, (maps, 256, channels); `moved`: (maps, 256, channels, channel read as)."""
         import numpy as np
 

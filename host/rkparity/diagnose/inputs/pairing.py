@@ -17,7 +17,7 @@ _BINS = 32
 
 
 @dataclass(frozen=True)
-class Pair:
+class PicturePair:
     """A view and the picture it may show; `score` is the share of the view's variance that the picture explains."""
 
     view: DecodedPicture
@@ -30,7 +30,7 @@ class Pair:
         return self.score - 0.004 * (len(self.view.steps) + len(self.geometry.steps))
 
 
-def score_pairs(views: list[DecodedPicture], geometries: list[Geometry]) -> list[Pair]:
+def score_pairs(views: list[DecodedPicture], geometries: list[Geometry]) -> list[PicturePair]:
     """Every view against every geometry of its shape, the best first.
 
     The score is the larger of two: the correlation ratio (any function of each channel's value, channels matched in the
@@ -38,7 +38,7 @@ def score_pairs(views: list[DecodedPicture], geometries: list[Geometry]) -> list
     """
     import numpy as np
 
-    pairs: list[Pair] = []
+    pairs: list[PicturePair] = []
     for shape in sorted({view.layout.source[:2] for view in views}):
         own = [view for view in views if view.layout.source[:2] == shape]
         fitting = [geometry for geometry in geometries if geometry.shape == shape]
@@ -58,7 +58,7 @@ def score_pairs(views: list[DecodedPicture], geometries: list[Geometry]) -> list
             score = _correlation_ratio(picture, inside, flat, weights, totals, channels)
             if channels <= 4:
                 score = np.maximum(score, _mixed(picture, inside, values, weights, totals))
-            pairs += [Pair(view, geometry, float(value)) for view, value, use in zip(own, score, usable) if use]
+            pairs += [PicturePair(view, geometry, float(value)) for view, value, use in zip(own, score, usable) if use]
     # Among equals the one with fewer steps comes first.
     return sorted(pairs, key=lambda pair: -pair.rank)
 

@@ -13,7 +13,7 @@ from rkparity.diagnose.inputs.decoded_pictures import DecodedPicture, decoded_pi
 from rkparity.diagnose.inputs.estimated import estimated, late_and_moved
 from rkparity.diagnose.inputs.geometry import Geometry
 from rkparity.diagnose.inputs.naming import Naming
-from rkparity.diagnose.inputs.pairing import Pair, score_pairs
+from rkparity.diagnose.inputs.pairing import PicturePair, score_pairs
 from rkparity.diagnose.inputs.runtime import Problem
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _is_exact(chain: Chain) -> bool:
     return chain.fit.rms < 0.02 and chain.fit.matched == 1.0 and chain.fit.relative < 0.05 and len(chain.steps) <= 2
 
 
-def _named(naming: Naming, pairs: list[Pair], chains: list[Chain]) -> list[Chain]:
+def _named(naming: Naming, pairs: list[PicturePair], chains: list[Chain]) -> list[Chain]:
     """The given chains and those of the pairs worth naming that they do not hold yet, the best first."""
     done = {(id(chain.view), id(chain.geometry)) for chain in chains}
     for number, pair in enumerate(_chosen(pairs)):
@@ -82,8 +82,8 @@ def _named(naming: Naming, pairs: list[Pair], chains: list[Chain]) -> list[Chain
 
 
 def _estimated_pairs(
-    problem: Problem, pairs: list[Pair], lead: list[DecodedPicture], found: list[DecodedPicture]
-) -> list[Pair]:
+    problem: Problem, pairs: list[PicturePair], lead: list[DecodedPicture], found: list[DecodedPicture]
+) -> list[PicturePair]:
     """What the leading views show of moves, boxes and starts elsewhere, scored."""
     items: dict[int, tuple[DecodedPicture, list[Geometry]]] = {}
 
@@ -106,7 +106,7 @@ def _estimated_pairs(
         key = f"{id(view.reading)} {[step.text for step in view.steps]}"
         one = same.setdefault(key, view)
         items.setdefault(id(one), (one, []))[1].append(geometry)
-    result: list[Pair] = []
+    result: list[PicturePair] = []
     for view, own in items.values():
         result += score_pairs([view], own)
     return result
@@ -127,11 +127,11 @@ def _subsampled(naming: Naming, chains: list[Chain]) -> list[Chain]:
             break
         tried.add(key)
         for geometry in subsampled(chain.view, chain.geometry):
-            more += naming.chains(Pair(chain.view, geometry, 1.0))[:3]
+            more += naming.chains(PicturePair(chain.view, geometry, 1.0))[:3]
     return sorted(chains + more, key=lambda chain: chain.cost)
 
 
-def _leading_views(pairs: list[Pair], found: list[DecodedPicture]) -> list[DecodedPicture]:
+def _leading_views(pairs: list[PicturePair], found: list[DecodedPicture]) -> list[DecodedPicture]:
     """The views to measure shifts and borders on: the best one, its reading in plain layout, all as given, the next."""
     # A shift measured on a view that starts elsewhere would only undo that start.
     best = [pair.view for pair in pairs[:80] if all(step.id != "layout.offset" for step in pair.view.layout.steps)]
@@ -143,9 +143,9 @@ def _leading_views(pairs: list[Pair], found: list[DecodedPicture]) -> list[Decod
     return lead
 
 
-def _chosen(pairs: list[Pair]) -> list[Pair]:
+def _chosen(pairs: list[PicturePair]) -> list[PicturePair]:
     """The pairs worth naming: few of each kind of geometry on each view, so that no kind crowds out the others."""
-    chosen: list[Pair] = []
+    chosen: list[PicturePair] = []
     counts: dict[tuple[int, str], int] = {}
     views_used: dict[int, int] = {}
     for pair in pairs:
@@ -184,7 +184,7 @@ def _refined(problem: Problem, picture: NDArray[Any] | None, naming: Naming, cha
         judged = [naming.again(chain, geometry) for geometry in all_methods(problem, picture, chain.geometry)]
         judged.sort(key=lambda item: item.cost)
         for best_made in judged[:2]:
-            more += naming.chains(Pair(chain.view, best_made.geometry, 1.0))[:3]
+            more += naming.chains(PicturePair(chain.view, best_made.geometry, 1.0))[:3]
     return sorted(chains + more, key=lambda chain: chain.cost)
 
 
@@ -228,7 +228,7 @@ def identity_fit(problem: Problem) -> tuple[Fit, NDArray[Any]]:
 
 def identity_picture(problem: Problem) -> DecodedPicture:
     """The observed elements as they are."""
-    from rkparity.diagnose.inputs.buffer_layout import Reading, layouts
+    from rkparity.diagnose.inputs.buffer_layout import BufferReading, layouts
 
-    reading = Reading((), problem.observed.reshape(-1))
+    reading = BufferReading((), problem.observed.reshape(-1))
     return DecodedPicture(reading, next(layouts(problem.shape, (), ())), reading.elements.size)

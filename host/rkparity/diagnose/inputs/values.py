@@ -19,7 +19,7 @@ _CUT = 0.004
 
 
 @dataclass(frozen=True)
-class ValueMap:
+class PixelMap:
     """What is given for a pixel. `numbers` maps pixels (..., C), channels last, to numbers given to the runtime;
 
     `codes`: they are int8 codes, taken as already quantised. `weight` is how many steps it counts for in ranking.
@@ -43,41 +43,41 @@ class ValueMap:
             return problem.runtime.given(numbers, channels)
 
 
-def value_maps(problem: Problem) -> Iterator[ValueMap]:
+def value_maps(problem: Problem) -> Iterator[PixelMap]:
     """Every named map for this model; the first is the right one."""
     import numpy as np
 
-    yield ValueMap((), lambda x: problem.right_numbers(x, slice(None)))
+    yield PixelMap((), lambda x: problem.right_numbers(x, slice(None)))
     kind = problem.runtime.kind
     raw_bytes = problem.runtime.pixels or (kind in (QUANTIZED, HALF))
     floats = list(_normalizations(problem))
     if not problem.runtime.pixels:
         for step, numbers in floats:
-            yield ValueMap((step,), numbers, weight=1.0)
+            yield PixelMap((step,), numbers, weight=1.0)
     direct = is_direct(problem)
     if raw_bytes:
         for step, numbers in _byte_maps():
             # For models that get floats the bytes are not what is given; only float maps apply.
             if direct:
-                yield ValueMap((step,), numbers, weight=1.0)
+                yield PixelMap((step,), numbers, weight=1.0)
         for step, numbers in floats:
             if problem.runtime.pixels and not direct:
                 break
             for text, cast in _casts():
-                yield ValueMap((step, Step("dtype.truncated", text)), lambda x, f=numbers, c=cast: c(f(x)), weight=1.4)
+                yield PixelMap((step, Step("dtype.truncated", text)), lambda x, f=numbers, c=cast: c(f(x)), weight=1.4)
     if kind == QUANTIZED:
         yield from _code_maps(problem, floats, direct)
     if not direct and kind == QUANTIZED:
-        yield ValueMap(
+        yield PixelMap(
             (Step("dtype.saturated", "numbers above 127 were cut to 127"),), lambda x: np.minimum(x, 127), weight=1.5
         )
 
 
-def float_maps(problem: Problem) -> Iterator[ValueMap]:
+def float_maps(problem: Problem) -> Iterator[PixelMap]:
     """What numbers an application may hold as floats whose bytes were then misread; any of them may be meant."""
-    yield ValueMap((), lambda x: problem.right_numbers(x, slice(None)))
+    yield PixelMap((), lambda x: problem.right_numbers(x, slice(None)))
     for step, numbers in _normalizations(problem):
-        yield ValueMap((step,), numbers, weight=0.5)
+        yield PixelMap((step,), numbers, weight=0.5)
 
 
 def is_direct(problem: Problem) -> bool:
@@ -181,7 +181,7 @@ def _casts() -> Iterator[tuple[str, Numbers]]:
     yield "rounded to uint8 and cut to 0..255", lambda x: np.clip(np.rint(x), 0, 255)
 
 
-def _code_maps(problem: Problem, floats: list[tuple[Step, Numbers]], direct: bool) -> Iterator[ValueMap]:
+def _code_maps(problem: Problem, floats: list[tuple[Step, Numbers]], direct: bool) -> Iterator[PixelMap]:
     import numpy as np
 
     runtime = problem.runtime
@@ -189,8 +189,8 @@ def _code_maps(problem: Problem, floats: list[tuple[Step, Numbers]], direct: boo
     def wanted(x: Any) -> Any:
         return (x - problem.wanted_mean) / problem.wanted_std
 
-    def of(identifier: str, text: str, numbers: Numbers, weight: float = 1.0) -> ValueMap:
-        return ValueMap((Step(identifier, text),), numbers, True, weight)
+    def of(identifier: str, text: str, numbers: Numbers, weight: float = 1.0) -> PixelMap:
+        return PixelMap((Step(identifier, text),), numbers, True, weight)
 
     yield of("dtype.int8_for_uint8", "uint8 pixels were given with type INT8", lambda x: (x + 128) % 256 - 128)
     yield of("dtype.saturated", "pixels were cut to 127 and given with type INT8", lambda x: np.minimum(x, 127))
@@ -212,7 +212,7 @@ def _code_maps(problem: Problem, floats: list[tuple[Step, Numbers]], direct: boo
         lambda x: (np.rint(wanted(x) / runtime.scale) + runtime.zero_point + 128) % 256 - 128,
     )
     for step, numbers in [] if direct and (problem.wanted_std == 1).all() else floats:
-        yield ValueMap(
+        yield PixelMap(
             (step, Step("dtype.truncated", "cast to int8 and given with type INT8")),
             lambda x, f=numbers: np.clip(np.trunc(f(x)), -128, 127),
             True,
@@ -226,7 +226,7 @@ def fitted_maps(
     observed: NDArray[Any],
     weights: NDArray[Any],
     channels: NDArray[Any] | slice = slice(None),
-) -> Iterator[ValueMap]:
+) -> Iterator[PixelMap]:
     """One linear function per channel, fitted robustly: pixels, observed, weights are (n, C)."""
     import numpy as np
 
@@ -255,12 +255,12 @@ def fitted_maps(
     said = ", ".join(f"{a:.4g} * x {b:+.4g}" for a, b in zip(factors[:4], offsets[:4]))
     step = Step("values.linear", f"each channel is a * x + b of the right pixels: {said}")
     if runtime.pixels or is_direct(problem):
-        yield ValueMap((step,), lambda x: np.clip(np.rint(x * factor_array + offset_array), 0, 255), weight=2.5)
+        yield PixelMap((step,), lambda x: np.clip(np.rint(x * factor_array + offset_array), 0, 255), weight=2.5)
     if not runtime.pixels:
-        yield ValueMap((step,), lambda x: x * factor_array + offset_array, weight=2.5)
+        yield PixelMap((step,), lambda x: x * factor_array + offset_array, weight=2.5)
 
 
-def _fitted_codes(problem: Problem, factor: float, offset: float) -> Iterator[ValueMap]:
+def _fitted_codes(problem: Problem, factor: float, offset: float) -> Iterator[PixelMap]:
     """Codes that an application made with another scale or zero point: factor * x / scale + offset."""
     import numpy as np
 
@@ -275,7 +275,7 @@ def _fitted_codes(problem: Problem, factor: float, offset: float) -> Iterator[Va
     what = "zero point" if kind == "values.zero_point_wrong" else "scale"
     step = Step(kind, f"the application quantised with another {what}: {said}", {"factor": factor, "offset": offset})
     mean, std, scale = problem.wanted_mean, problem.wanted_std, runtime.scale
-    yield ValueMap(
+    yield PixelMap(
         (step,),
         lambda x: np.clip(np.rint((x - mean) / std / scale * factor + offset), -128, 127),
         True,

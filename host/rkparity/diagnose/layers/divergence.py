@@ -10,7 +10,7 @@ from rkparity.compare.verdict import Verdict
 from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
 from rkparity.diagnose.layers.facts import LayerFacts, LayersFacts, named
 from rkparity.diagnose.layers.known_issues import known_issues
-from rkparity.diagnose.layers.pattern import Pattern, describe
+from rkparity.diagnose.layers.pattern import DifferencePattern, describe
 
 _FIX = (
     "Use one version for toolkit, librknnrt and driver, and the newest; if it stays, compute this operator on the CPU "
@@ -61,7 +61,7 @@ def _finding(facts: LayersFacts, layer: LayerFacts) -> Finding:
     assert pair.stats is not None
     simulated = facts.simulated(layer)
     step = _step(layer)
-    pattern = describe(facts.dump(layer), simulated, step) if simulated is not None else Pattern("", "")
+    pattern = describe(facts.dump(layer), simulated, step) if simulated is not None else DifferencePattern("", "")
     readers = facts.readers(layer)
     recovered = bool(readers) and all(item.pair.verdict is not Verdict.FAIL for item in readers)
     evidence = [_numbers(layer)]

@@ -27,7 +27,7 @@ _BIGGEST = 1 << 24
 
 
 @dataclass(frozen=True)
-class Reading:
+class OutputReading:
     """One explanation: from which output, how its values and its order were read, how much of the buffer it explains.
 
     `other` is the index of another output when the values are of that one. `tail` describes what follows a part that is
@@ -58,8 +58,8 @@ class OutputExplanation:
 
     observed: ObservedOutput
     expected: ExpectedOutput
-    best: Reading | None
-    ties: tuple[Reading, ...] = ()
+    best: OutputReading | None
+    ties: tuple[OutputReading, ...] = ()
     constant: float | None = None
     stale_of: str = ""
     linear: tuple[float, float] | None = None
@@ -108,7 +108,7 @@ def explain_output(
     # Bytes read as floats may be signalling NaN.
     with np.errstate(invalid="ignore"):
         seen = flat.astype(np.float64)
-    found: list[Reading] = []
+    found: list[OutputReading] = []
     limit = float("inf")
     candidates = sorted(_candidates(expected, others, kind, seen.size), key=lambda item: item.cost)
     for candidate in candidates:
@@ -216,7 +216,7 @@ def _combined(
     return compute
 
 
-def _try(candidate: _Candidate, seen: NDArray[Any], itemsize: int) -> Reading | None:
+def _try(candidate: _Candidate, seen: NDArray[Any], itemsize: int) -> OutputReading | None:
 
     places = sample_places(seen.size)
     if places is not None and candidate.sample is not None:
@@ -247,7 +247,7 @@ def _try(candidate: _Candidate, seen: NDArray[Any], itemsize: int) -> Reading | 
                 cost = candidate.cost
         elif reinterpreted:
             return None
-    return Reading(
+    return OutputReading(
         candidate.value_id, candidate.order_id, candidate.text, cost, result, candidate.other, tail, candidate.detail
     )
 

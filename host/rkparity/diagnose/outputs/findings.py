@@ -6,7 +6,7 @@ import math
 
 from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
 from rkparity.diagnose.outputs.advice import Advice, advice_for, identities
-from rkparity.diagnose.outputs.explain import OutputExplanation, Reading
+from rkparity.diagnose.outputs.explain import OutputExplanation, OutputReading
 from rkparity.diagnose.outputs.match import CACHE_LINE_NBYTES, Extent
 
 _REFERENCE_GET = "RKNN manual, rknn_outputs_get"
@@ -31,7 +31,7 @@ def finding_of(explanation: OutputExplanation) -> Finding | None:
     return _named(explanation, best, advice)
 
 
-def _named(explanation: OutputExplanation, best: Reading, advice: list[Advice]) -> Finding:
+def _named(explanation: OutputExplanation, best: OutputReading, advice: list[Advice]) -> Finding:
     tied = sorted({_identity(explanation, item) for item in explanation.ties} - {_identity(explanation, best)})
     evidence = [_fit(explanation, best)]
     if tied:
@@ -54,19 +54,19 @@ def _named(explanation: OutputExplanation, best: Reading, advice: list[Advice]) 
     )
 
 
-def _identity(explanation: OutputExplanation, reading: Reading) -> str:
+def _identity(explanation: OutputExplanation, reading: OutputReading) -> str:
     advice = advice_for(reading.value_id, reading.order_id, explanation.expected, reading.other, reading.detail)
     return identities(advice) or "output.partly_right"
 
 
-def _confidence(best: Reading, ties: int) -> float:
+def _confidence(best: OutputReading, ties: int) -> float:
     # Few different values fit several readings by chance.
     information = 1.0 - 0.5 ** max(best.match.distinct - 1, 0)
     share = best.match.share if best.match.extent is Extent.WHOLE else 0.85
     return round(0.99 * share * information / (1 + ties), 3)
 
 
-def _fit(explanation: OutputExplanation, best: Reading) -> Evidence:
+def _fit(explanation: OutputExplanation, best: OutputReading) -> Evidence:
     match = best.match
     how = best.text or "the output as it should be"
     part = {
@@ -83,7 +83,7 @@ def _fit(explanation: OutputExplanation, best: Reading) -> Evidence:
     )
 
 
-def _partly(explanation: OutputExplanation, best: Reading) -> Advice:
+def _partly(explanation: OutputExplanation, best: OutputReading) -> Advice:
     count, total = best.match.count, explanation.observed.values.size
     tail = {"zero": "zero", "constant": "one constant", "values": "other values"}.get(best.tail, "other values")
     itemsize = explanation.observed.values.dtype.itemsize
@@ -100,7 +100,7 @@ def _partly(explanation: OutputExplanation, best: Reading) -> Advice:
     )
 
 
-def _cache(best: Reading) -> Advice:
+def _cache(best: OutputReading) -> Advice:
     return Advice(
         "output.cache",
         "whole cache lines are out of date",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ValueMap:
+class OutputValues:
     """One reading of the values: `values()` in the model's own order, float64. `step`: one LSB in these units."""
 
     id: str
@@ -25,27 +25,35 @@ class ValueMap:
     detail: str = ""
 
 
-def value_maps(expected: ExpectedOutput, others: Sequence[ExpectedOutput], observed_kind: str) -> Iterator[ValueMap]:
+def value_maps(
+    expected: ExpectedOutput, others: Sequence[ExpectedOutput], observed_kind: str
+) -> Iterator[OutputValues]:
     """The readings worth trying for values of NumPy kind `observed_kind` ("f", "i", "u"), the right one first."""
     import numpy as np
 
     real = expected.values.reshape(-1).astype(np.float64)
     if not expected.is_quantized:
-        yield ValueMap("", "", 0.0, lambda: real, 0.0 if expected.exact else _float_step(real))
+        yield OutputValues("", "", 0.0, lambda: real, 0.0 if expected.exact else _float_step(real))
         return
     scale, zero = float(expected.scale or 1.0), expected.zero_point
     codes = expected.codes
     slack = 0.0 if expected.exact else 1.0
     if observed_kind == "f":
-        yield ValueMap("", "", 0.0, lambda: real, slack * scale)
-        yield ValueMap("not-dequantized", "the integers themselves", 1.0, lambda: codes, slack)
+        yield OutputValues("", "", 0.0, lambda: real, slack * scale)
+        yield OutputValues("not-dequantized", "the integers themselves", 1.0, lambda: codes, slack)
     else:
         # Integers are what want_float = 0 gives: right, as long as the application dequantises them afterwards.
-        yield ValueMap("", "", 0.0, lambda: codes, slack)
-    yield ValueMap("zero-point-missing", "q * scale, without the zero point", 1.0, lambda: codes * scale, slack * scale)
-    yield ValueMap("scale-missing", "q - zero point, without the scale", 1.0, lambda: codes - zero, slack)
-    yield ValueMap("zero-point-added", "(q + zero point) * scale", 1.1, lambda: (codes + zero) * scale, slack * scale)
-    yield ValueMap("dequantized-twice", "dequantised twice", 1.1, lambda: (real - zero) * scale, slack * scale * scale)
+        yield OutputValues("", "", 0.0, lambda: codes, slack)
+    yield OutputValues(
+        "zero-point-missing", "q * scale, without the zero point", 1.0, lambda: codes * scale, slack * scale
+    )
+    yield OutputValues("scale-missing", "q - zero point, without the scale", 1.0, lambda: codes - zero, slack)
+    yield OutputValues(
+        "zero-point-added", "(q + zero point) * scale", 1.1, lambda: (codes + zero) * scale, slack * scale
+    )
+    yield OutputValues(
+        "dequantized-twice", "dequantised twice", 1.1, lambda: (real - zero) * scale, slack * scale * scale
+    )
     if expected.dtype in ("int8", "uint8"):
         # The same bytes read with the other sign.
         swapped = (
@@ -54,8 +62,8 @@ def value_maps(expected: ExpectedOutput, others: Sequence[ExpectedOutput], obser
             else np.where(codes > 127, codes - 256, codes)
         )
         read = "uint8" if expected.dtype == "int8" else "int8"
-        yield ValueMap("sign", f"the bytes read as {read}", 1.05, lambda: swapped, slack)
-        yield ValueMap(
+        yield OutputValues("sign", f"the bytes read as {read}", 1.05, lambda: swapped, slack)
+        yield OutputValues(
             "sign-dequantized",
             f"the bytes read as {read}, then dequantised",
             1.0,
@@ -64,8 +72,10 @@ def value_maps(expected: ExpectedOutput, others: Sequence[ExpectedOutput], obser
         )
         if expected.dtype == "int8":
             # A UINT8 asked of an INT8 output is q + 128 (evidence 160_zc_out_native_u8).
-            yield ValueMap("offset-128", "q + 128", 0.0 if observed_kind == "u" else 1.1, lambda: codes + 128, slack)
-            yield ValueMap(
+            yield OutputValues(
+                "offset-128", "q + 128", 0.0 if observed_kind == "u" else 1.1, lambda: codes + 128, slack
+            )
+            yield OutputValues(
                 "offset-128-dequantized",
                 "q + 128 dequantised with the INT8 zero point",
                 1.05,
@@ -77,7 +87,7 @@ def value_maps(expected: ExpectedOutput, others: Sequence[ExpectedOutput], obser
         if other.is_quantized and (other.scale, other.zero_point) not in seen:
             seen.add((float(other.scale or 1.0), other.zero_point))
             theirs, offset = float(other.scale or 1.0), other.zero_point
-            yield ValueMap(
+            yield OutputValues(
                 f"parameters-of-{other.index}",
                 f"dequantised with scale and zero point of output {other.index} ({other.name})",
                 1.0,
@@ -85,7 +95,7 @@ def value_maps(expected: ExpectedOutput, others: Sequence[ExpectedOutput], obser
                 slack * theirs,
                 other.name,
             )
-            yield ValueMap(
+            yield OutputValues(
                 f"scale-of-{other.index}",
                 f"dequantised with the scale of output {other.index} ({other.name})",
                 1.1,
@@ -93,7 +103,7 @@ def value_maps(expected: ExpectedOutput, others: Sequence[ExpectedOutput], obser
                 slack * theirs,
                 other.name,
             )
-            yield ValueMap(
+            yield OutputValues(
                 f"zero-point-of-{other.index}",
                 f"dequantised with the zero point of output {other.index} ({other.name})",
                 1.1,

@@ -30,7 +30,7 @@ class RunFiles:
 
 
 @dataclass(frozen=True)
-class Difference:
+class DumpDifference:
     """One dump that differs between the first run and another one.
 
     `count` of `n` elements differ; `first` and `last` are flat indices; `rows` and `channels` name how many of how many
@@ -72,7 +72,7 @@ class Repetition:
 
     runs: tuple[RunFiles, ...]
     groups: tuple[tuple[int, ...], ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[DumpDifference, ...]
     unequal_files: tuple[str, ...]
     same_given: bool | None
     same_held: bool
@@ -108,7 +108,7 @@ def compare_repeats(paths: Sequence[Path]) -> Repetition:
     for place, key in enumerate(keys):
         groups.setdefault(key, []).append(place)
     ordered = sorted(groups.values(), key=lambda places: (-len(places), places[0]))
-    differences: list[Difference] = []
+    differences: list[DumpDifference] = []
     if len(ordered) > 1:
         one, other = ordered[0][0], ordered[1][0]
         for name in common:
@@ -148,12 +148,12 @@ def _entry(dumps: DumpSet, name: str) -> DumpEntry:
     return next(entry for entry in dumps.entries if entry.file == name)
 
 
-def _difference(entry: DumpEntry, one: DumpSet, other: DumpSet) -> Difference | None:
+def _difference(entry: DumpEntry, one: DumpSet, other: DumpSet) -> DumpDifference | None:
     import numpy as np
 
     ours, theirs = open_npy(one.path(entry)), open_npy(other.folder / entry.file)
     if ours.shape != theirs.shape:
-        return Difference(
+        return DumpDifference(
             entry.file, entry.name.index, ours.size, ours.size, 0, ours.size - 1, np.inf, (0, 0), (0, 0), False
         )
     both_nan = np.isnan(ours) & np.isnan(theirs) if ours.dtype.kind == "f" else np.zeros(ours.shape, bool)
@@ -163,7 +163,7 @@ def _difference(entry: DumpEntry, one: DumpSet, other: DumpSet) -> Difference | 
         return None
     with np.errstate(invalid="ignore"):
         gaps = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))[unequal]
-    return Difference(
+    return DumpDifference(
         entry.file,
         entry.name.index,
         int(places.size),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
-from rkparity.diagnose.repeat.compare import Difference, Repetition
+from rkparity.diagnose.repeat.compare import DumpDifference, Repetition
 
 _SYNC = (
     "memcpy(mem->virt_addr, pixels, size);\nrknn_mem_sync(ctx, mem, RKNN_MEMORY_SYNC_TO_DEVICE);\nrknn_run(ctx, NULL);"
@@ -69,7 +69,7 @@ def _different_inputs(repetition: Repetition) -> Iterable[Finding]:
         )
 
 
-def _differing(repetition: Repetition, first: Difference) -> Finding:
+def _differing(repetition: Repetition, first: DumpDifference) -> Finding:
     known = repetition.same_given is True
     variants = len(repetition.groups)
     odd = [place for group in repetition.groups[1:] for place in group]
@@ -132,7 +132,7 @@ def _differing(repetition: Repetition, first: Difference) -> Finding:
     )
 
 
-def _unknown_inputs(first: Difference, evidence: list[Evidence]) -> Finding:
+def _unknown_inputs(first: DumpDifference, evidence: list[Evidence]) -> Finding:
     return Finding(
         "repeat.inputs_differ",
         Stage.REPEAT,

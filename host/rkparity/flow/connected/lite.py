@@ -13,7 +13,7 @@ from rkparity.board.files.push import Outgoing, push_files
 from rkparity.board.install.preflight import inspect_board
 from rkparity.board.install.workspace import Workspace
 from rkparity.compare.verdict import Verdict
-from rkparity.flow.deployed import Deployed
+from rkparity.flow.deployed import DeployedModel
 from rkparity.flow.simulation import run_outputs, score_outputs
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class LiteAnswer:
     outputs: tuple[NDArray[Any], ...] = ()
 
 
-def run_lite(transport: Transport, deployed: Deployed, work_dir: str | None) -> LiteAnswer:
+def run_lite(transport: Transport, deployed: DeployedModel, work_dir: str | None) -> LiteAnswer:
     """Runs the same model and input through rknn-toolkit-lite2; never fails the stage when it is not there."""
     info = inspect_board(transport, work_dir=work_dir)
     if not info.python_path:
@@ -60,7 +60,7 @@ def run_lite(transport: Transport, deployed: Deployed, work_dir: str | None) -> 
     return _judged(deployed, _outputs(done.stdout))
 
 
-def _judged(deployed: Deployed, outputs: tuple[NDArray[Any], ...]) -> LiteAnswer:
+def _judged(deployed: DeployedModel, outputs: tuple[NDArray[Any], ...]) -> LiteAnswer:
     wanted = run_outputs(deployed.simulation.simulator, deployed.built.outputs)
     if [array.size for array in outputs] != [array.size for array in wanted.values()]:
         return LiteAnswer(Verdict.NOT_COMPARED, "rknn-toolkit-lite2 gave outputs of other sizes", outputs)

@@ -18,7 +18,7 @@ from rkparity.diagnose.findings import Evidence, Finding, Severity
 from rkparity.diagnose.findings import Stage as FindingStage
 from rkparity.errors import UsageError
 from rkparity.flow.connected.lite import LiteAnswer, run_lite
-from rkparity.flow.deployed import Deployed, deploy_model, deployed_settings
+from rkparity.flow.deployed import DeployedModel, deploy_model, deployed_settings
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
 from rkparity.flow.simulation import run_outputs, score_outputs
 from rkparity.flow.store import disk_nbytes, key_of
@@ -94,7 +94,7 @@ def _is_bad(cell: PrintedCell) -> bool:
     )
 
 
-def _sample_key(deployed: Deployed) -> list[str | None]:
+def _sample_key(deployed: DeployedModel) -> list[str | None]:
     return [item.sha256 for item in deployed.simulation.simulator.manifest.inputs]
 
 
@@ -103,7 +103,7 @@ def _thresholds(context: Context) -> Thresholds:
     return Thresholds() if path is None else read_thresholds(path)
 
 
-def _run_on(transport: Transport, board: BoardAccess, deployed: Deployed, out: Path) -> RunReport:
+def _run_on(transport: Transport, board: BoardAccess, deployed: DeployedModel, out: Path) -> RunReport:
     inputs = tuple(
         InputFile(path, None, None if item.layout == "UNDEFINED" else item.layout)
         for path, item in zip(deployed.sample_files, deployed.inputs)
@@ -117,7 +117,7 @@ def _run_on(transport: Transport, board: BoardAccess, deployed: Deployed, out: P
 
 def _result(
     context: Context,
-    deployed: Deployed,
+    deployed: DeployedModel,
     report: RunReport,
     folder: Path,
     rows: Sequence[PrintedRow],
@@ -222,7 +222,7 @@ def _table(rows: Sequence[PrintedRow]) -> Table:
     )
 
 
-def _outputs_table(deployed: Deployed, report: RunReport, lite: LiteAnswer) -> tuple[Table, ...]:
+def _outputs_table(deployed: DeployedModel, report: RunReport, lite: LiteAnswer) -> tuple[Table, ...]:
     """The outputs of the board's C API (and of rknn-toolkit-lite2) against the simulator's."""
     wanted = run_outputs(deployed.simulation.simulator, deployed.built.outputs)
     rows: list[tuple[Any, ...]] = []

@@ -34,7 +34,7 @@ USUAL: tuple[tuple[Numbers, Numbers], ...] = (
 
 
 @dataclass(frozen=True)
-class View:
+class InputView:
     """One way to read the sample: `array` in the graph's layout, channels reversed or the other layout assumed."""
 
     array: NDArray[Any]
@@ -49,7 +49,7 @@ class Explanation:
     `residual` is |difference| / |reference| of what was compared: the input, or the outputs.
     """
 
-    view: View
+    view: InputView
     mean: Numbers
     std: Numbers
     residual: float
@@ -61,7 +61,7 @@ class Explanation:
         return normalise(self.view.array, self.mean, self.std)
 
 
-def views(item: PreparedInput) -> Iterator[View]:
+def views(item: PreparedInput) -> Iterator[InputView]:
     """The sample as it is configured, then with channels reversed, then each in the other layout if the shape fits."""
     arrays = [(False, in_graph_layout(item))]
     if item.raw.ndim == 4:
@@ -69,9 +69,9 @@ def views(item: PreparedInput) -> Iterator[View]:
         if other.shape == arrays[0][1].shape:
             arrays.append((True, other))
     for other_layout, array in arrays:
-        yield View(array, other_layout, False)
+        yield InputView(array, other_layout, False)
         if array.ndim == 4 and array.shape[1] == 3:
-            yield View(array[:, ::-1], other_layout, True)
+            yield InputView(array[:, ::-1], other_layout, True)
 
 
 def fit_input(item: PreparedInput, wanted: NDArray[Any]) -> Explanation | None:
@@ -112,7 +112,7 @@ def spread(values: Numbers, channels: int, neutral: float) -> Numbers:
     return (values or (neutral,)) * channels if len(values) <= 1 else values
 
 
-def _fit(view: View, wanted: NDArray[Any]) -> Explanation | None:
+def _fit(view: InputView, wanted: NDArray[Any]) -> Explanation | None:
     import numpy as np
 
     array = view.array

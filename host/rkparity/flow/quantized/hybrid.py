@@ -12,7 +12,7 @@ from rkparity.errors import ToolkitError, ToolkitTimeoutError
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.measure import References, measure
 from rkparity.flow.quantized.samples import Sample
-from rkparity.flow.quantized.selection import OUT_OF_TIME, Graph, Selection, select
+from rkparity.flow.quantized.selection import OUT_OF_TIME, OperatorGraph, Selection, select
 from rkparity.toolkit.hybrid import (
     Contribution,
     HybridFiles,
@@ -116,7 +116,7 @@ def search_hybrid(
         files = hybrid_step1(worker, spec, folder)
         # A build by step 2 takes about as long as step 1, beside the proposal's somewhat longer.
         build_s = clock.spent * BUILD_FACTOR
-        graph = Graph(mixed.operators)
+        graph = OperatorGraph(mixed.operators)
         kept_back = max(budget.left * (1 - SEARCH_SHARE), min(2 * build_s, budget.left * SEARCH_SHARE))
         selection = select(mixed, contributions, cosine=cosine, budget=Budget(budget.left - kept_back), say=say)
         tried: list[HybridBuild] = []
@@ -157,7 +157,7 @@ def search_hybrid(
     return Hybrid(selection, ours, tuple(tried), theirs, proposal_note, files, note, predicted, share)
 
 
-def _float_share(graph: Graph, layers: Sequence[str]) -> float:
+def _float_share(graph: OperatorGraph, layers: Sequence[str]) -> float:
     whole = graph.cost(item.index for item in graph.operators if graph.choosable(item.index))
     return graph.cost({graph.maker[name] for name in layers}) / whole if whole else 0.0
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rkparity.diagnose.findings import Evidence, Finding, Severity
 from rkparity.diagnose.findings import Stage as FindingStage
 from rkparity.flow.quantized.causes import MANUAL
-from rkparity.flow.quantized.selection import Graph
+from rkparity.flow.quantized.selection import OperatorGraph
 from rkparity.toolkit.hybrid import Contribution, Operator, OutputError
 
 SINGLE_BAD = 0.99
@@ -21,7 +21,7 @@ HALF = 0.5
 
 
 @dataclass(frozen=True)
-class Pattern:
+class QuantizationPattern:
     """How `entire` and `single` go together: `bad` are layers bad by themselves, `fine` says that all are fine."""
 
     bad: tuple[Operator, ...]
@@ -39,12 +39,12 @@ class Pattern:
         )
 
 
-def read_pattern(operators: Sequence[Operator]) -> Pattern:
+def read_pattern(operators: Sequence[Operator]) -> QuantizationPattern:
     """Reads the two columns; fused layers are left out, their tensors are not stored."""
     shown = [item for item in operators if not item.fused and math.isfinite(item.single.cosine)]
     bad = tuple(item for item in shown if item.single.cosine < SINGLE_BAD)
     worst = min(shown, key=lambda item: item.single.cosine, default=None)
-    return Pattern(bad, all(item.single.cosine >= SINGLE_FINE for item in shown), worst)
+    return QuantizationPattern(bad, all(item.single.cosine >= SINGLE_FINE for item in shown), worst)
 
 
 def layer_findings(
@@ -55,7 +55,7 @@ def layer_findings(
     if not total:
         return []
     found: list[Finding] = []
-    graph = Graph(operators)
+    graph = OperatorGraph(operators)
     last = {_last(graph, name) for name in outputs}
     ordered = sorted(contributions, key=lambda item: item.weights + item.storage, reverse=True)
     seen: set[float] = set()
@@ -156,7 +156,7 @@ def _last_operator(operator: Operator, share: float) -> Finding:
     )
 
 
-def _last(graph: Graph, output: str) -> int:
+def _last(graph: OperatorGraph, output: str) -> int:
     """The last operator that computes: conversions and reshapes hand a value on."""
     index = graph.maker[output]
     while graph.operators[index].is_conversion or graph.operators[index].op_type in ("Reshape", "Transpose", "Flatten"):

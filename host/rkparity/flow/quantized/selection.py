@@ -32,7 +32,7 @@ class Point:
     cost: float
 
 
-class Graph:
+class OperatorGraph:
     """Operators with who makes and who reads which tensor."""
 
     def __init__(self, operators: Sequence[Operator]) -> None:
@@ -104,7 +104,7 @@ def select(
     say: Callable[[str], None] = lambda line: None,
 ) -> Selection:
     """Grows a set of float operators until every output reaches `cosine`, then drops what is not needed."""
-    graph = Graph(mixed.operators)
+    graph = OperatorGraph(mixed.operators)
     by_index = {item.index: item for item in contributions}
     bundles = _bundles(graph, by_index)
     current = Point((), mixed.error, 0.0)
@@ -143,7 +143,7 @@ def pareto(points: Iterable[Point]) -> list[Point]:
     return kept
 
 
-def _bundles(graph: Graph, by_index: dict[int, Contribution]) -> list[tuple[frozenset[int], float]]:
+def _bundles(graph: OperatorGraph, by_index: dict[int, Contribution]) -> list[tuple[frozenset[int], float]]:
     found: dict[frozenset[int], float] = {}
     for index, item in by_index.items():
         if graph.choosable(index) and item.weights > 0:
@@ -159,7 +159,7 @@ def _bundles(graph: Graph, by_index: dict[int, Contribution]) -> list[tuple[froz
 
 def _best_step(
     mixed: MixedModel,
-    graph: Graph,
+    graph: OperatorGraph,
     bundles: Sequence[tuple[frozenset[int], float]],
     current: Point,
     cosine: float,
@@ -215,12 +215,12 @@ def _larger(
     return found
 
 
-def _added(graph: Graph, have: frozenset[int], floats: frozenset[int]) -> float:
+def _added(graph: OperatorGraph, have: frozenset[int], floats: frozenset[int]) -> float:
     # A conversion is launched for every new float region, so that no operator is free.
     return graph.cost(floats) - graph.cost(have) + 1e-3 * len(floats - have)
 
 
-def _pruned(mixed: MixedModel, graph: Graph, point: Point, cosine: float, budget: Budget) -> list[Point]:
+def _pruned(mixed: MixedModel, graph: OperatorGraph, point: Point, cosine: float, budget: Budget) -> list[Point]:
     """Drops operators as long as every output keeps `cosine`: halves first, then smaller parts, dearest and late ones
     before the others. Gives every set that still fits, the smallest last."""
     fitting = [point]

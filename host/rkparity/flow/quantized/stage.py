@@ -338,7 +338,7 @@ class _Examination:
     def _failed(
         self,
         base: OutputError,
-        pattern: layer_causes.Pattern,
+        pattern: layer_causes.QuantizationPattern,
         best: Trial | None,
         hybrid: Hybrid | None,
         alone: Trial | None = None,

@@ -9,7 +9,7 @@ from rkparity.diagnose.findings import Stage as FindingStage
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.hybrid import Hybrid
 from rkparity.flow.quantized.measure import sqnr_db
-from rkparity.flow.quantized.selection import Graph, Selection
+from rkparity.flow.quantized.selection import OperatorGraph, Selection
 from rkparity.flow.quantized.trials import Trial
 from rkparity.flow.result import Table
 from rkparity.toolkit.hybrid import Contribution, Operator, OutputError, TensorCoverage
@@ -106,7 +106,7 @@ def hybrid_table(hybrid: Hybrid, settings: str) -> Table:
 
 def curve_table(selection: Selection, operators: Sequence[Operator], settings: str) -> Table:
     """The accuracy/cost curve, predicted by mixing; cost is an estimate that ranks."""
-    graph = Graph(operators)
+    graph = OperatorGraph(operators)
     return Table(
         f"accuracy against cost with {settings} (predicted)",
         ("float tensors", "added work (estimate)", "output cosine", "SQNR dB", "tensors"),

@@ -16,7 +16,7 @@ from rkparity.diagnose.diagnose import Diagnosis, Material, diagnose
 from rkparity.diagnose.findings import Evidence, Finding, Severity
 from rkparity.diagnose.findings import Stage as FindingStage
 from rkparity.errors import BoardError, UsageError
-from rkparity.flow.deployed import Deployed, deploy_model, deployed_settings
+from rkparity.flow.deployed import DeployedModel, deploy_model, deployed_settings
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
 from rkparity.flow.store import disk_nbytes, file_digest, key_of
 from rkparity.lint import lint
@@ -65,7 +65,7 @@ def run(context: Context) -> StageResult:
     return _result(context, deployed, report, folder, checked, diagnosis)
 
 
-def _command(context: Context, deployed: Deployed) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+def _command(context: Context, deployed: DeployedModel) -> tuple[tuple[str, ...], tuple[Path, ...]]:
     """The program's arguments with `{model}` and `{input}` filled in, and everything that is copied to the board."""
     board = context.project.board
     uploads = list(board.uploads)
@@ -82,7 +82,7 @@ def _command(context: Context, deployed: Deployed) -> tuple[tuple[str, ...], tup
     return tuple(argv), tuple(dict.fromkeys(uploads))
 
 
-def _diagnose(context: Context, deployed: Deployed, report: AppReport, folder: Path) -> Diagnosis:
+def _diagnose(context: Context, deployed: DeployedModel, report: AppReport, folder: Path) -> Diagnosis:
     path = context.project.check.thresholds
     pictures = folder / "diagnosis"
     pictures.mkdir(exist_ok=True)
@@ -101,7 +101,7 @@ def _diagnose(context: Context, deployed: Deployed, report: AppReport, folder: P
 
 def _result(
     context: Context,
-    deployed: Deployed,
+    deployed: DeployedModel,
     report: AppReport,
     folder: Path,
     checked: Lint | None,

@@ -22,7 +22,7 @@ FP16_MAX = 65504.0
 
 
 @dataclass
-class Operator:
+class SessionOperator:
     """One node of the simulator's graph: the tensors it reads and makes, its two sessions, its cost."""
 
     index: int
@@ -51,7 +51,9 @@ class MixedGraph:
     The first `judged` samples are those whose cosine counts; the others make the squared error less of an accident.
     """
 
-    def __init__(self, module: Any, simulator: Any, infer: Any, operators: list[Operator], outputs: list[str]) -> None:
+    def __init__(
+        self, module: Any, simulator: Any, infer: Any, operators: list[SessionOperator], outputs: list[str]
+    ) -> None:
         self.operators = operators
         self.outputs = outputs
         self._module = module
@@ -77,7 +79,7 @@ class MixedGraph:
         return entry.get("qmode") == "replace" and str(entry.get("qmode_dtype", "")).startswith("float")
 
     def run_operator(
-        self, operator: Operator, values: dict[str, Any], *, weights: bool, storage: bool
+        self, operator: SessionOperator, values: dict[str, Any], *, weights: bool, storage: bool
     ) -> dict[str, Any]:
         """What one operator makes of `values`, with quantised weights or not, with a quantised output or not."""
         table = dict(values)
@@ -124,7 +126,7 @@ class MixedGraph:
         """The outputs' error over all samples with the operators `floats` in float16."""
         return self._error([self.mixed_outputs(floats, sample) for sample in self.samples])
 
-    def injected_error(self, operator: Operator, *, weights: bool) -> float:
+    def injected_error(self, operator: SessionOperator, *, weights: bool) -> float:
         """The squared error over all samples when one operator alone has quantised weights, or a quantised output."""
         found = []
         for sample in self.samples:
@@ -180,7 +182,7 @@ class MixedGraph:
                 result.add(operator.index)
         return result
 
-    def injected_outputs(self, start: Operator, made: Mapping[str, Any], sample: Values) -> list[Any]:
+    def injected_outputs(self, start: SessionOperator, made: Mapping[str, Any], sample: Values) -> list[Any]:
         """The float outputs when `start` made `made` instead of its golden values."""
         changed = dict(made)
         for operator in self.operators[start.index + 1 :]:
@@ -209,7 +211,7 @@ def capture_graph(module: Any, rknn: Any, inputs: list[str], folder: str, output
     if not (layer_tap_works(module) and snapshot_tap_works(module)):
         raise JobFailed("argument", "accuracy_analysis", "this version has no known way to give its operators")
     original = module.Simulator._infer_by_sess
-    operators: list[Operator] = []
+    operators: list[SessionOperator] = []
     golden: dict[str, Any] = {}
     int8: dict[str, Any] = {}
     owners: list[Any] = []
@@ -271,13 +273,13 @@ def relative_error(value: Any, expected: Any) -> dict[str, float]:
     return {"cosine": cosine, "euclidean": difference, "relative": difference / norm_b}
 
 
-def _operator(index: int, session: Any, reads: list[str], makes: list[str]) -> Operator:
+def _operator(index: int, session: Any, reads: list[str], makes: list[str]) -> SessionOperator:
     node = getattr(session, "node", None)
     constants = [str(name) for name in getattr(session, "_consts", None) or []]
-    return Operator(index, str(getattr(node, "op_type", "")), reads, makes, session, constants=constants)
+    return SessionOperator(index, str(getattr(node, "op_type", "")), reads, makes, session, constants=constants)
 
 
-def _macs(operator: Operator, graph: MixedGraph) -> int:
+def _macs(operator: SessionOperator, graph: MixedGraph) -> int:
     """Multiplications of a convolution or matrix product: output elements times weights per output channel."""
     sizes = [
         int(np.prod(graph.table[name]["shape"]))
