@@ -103,7 +103,7 @@ def _pair(subject: DumpSubject, found: Found) -> LayerPair:
         found.match_rule,
         subject.role,
         form,
-        known.dtype,
+        "bool" if known.is_boolean else known.dtype,
         known.scale if quantized else (),
         known.zero_point if quantized else (),
         "; ".join(notes),

@@ -29,7 +29,7 @@ def gather(pair: LayerPair, dumps: DumpSet, reference: TensorSource, model: Mode
     plain = _record(reference, name)
     twin = _record(reference, name + _TWIN)
     integer = (
-        tensor.dtype in _INTEGERS
+        tensor.dtype in _INTEGERS or tensor.is_boolean
         if tensor is not None
         else (
             pair.dump.name.suffix in (DumpSuffix.INT32, DumpSuffix.INT64)
@@ -37,7 +37,7 @@ def gather(pair: LayerPair, dumps: DumpSet, reference: TensorSource, model: Mode
         )
     )
     if tensor is not None:
-        quantized = tensor.dtype in _QUANTIZED
+        quantized = tensor.dtype in _QUANTIZED and not tensor.is_boolean
     else:
         quantized = twin is not None and reference.manifest.precision is Precision.QUANTIZED
     scale, zero_point = pair.scale, pair.zero_point

@@ -48,9 +48,18 @@ class ModelTensor:
     size: int
 
     @property
+    def is_boolean(self) -> bool:
+        """Whether it holds 0 and 1: the compiler keeps booleans as int8 of scale 1 and zero point 0, without a range.
+
+        A calibrated tensor has one (files of toolkit 2.5.0 and 2.2.0, FP16 and INT8).
+        """
+        unscaled = self.scale == (1.0,) and self.zero_point == (0,) and not self.minimum
+        return self.dtype == "bool" or (self.dtype == "int8" and unscaled)
+
+    @property
     def is_quantized(self) -> bool:
         """Whether the values are integers on a scale."""
-        return bool(self.scale) and self.dtype in ("int8", "uint8", "int16", "int4")
+        return bool(self.scale) and self.dtype in ("int8", "uint8", "int16", "int4") and not self.is_boolean
 
 
 @dataclass(frozen=True)

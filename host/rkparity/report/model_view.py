@@ -60,10 +60,15 @@ def _facts(model: Model) -> Iterator[str]:
 
 
 def _described(tensor: ModelTensor) -> str:
-    text = f"{plain(tensor.name)}  {tensor.dtype} {_shape(tensor)}"
+    text = f"{plain(tensor.name)}  {_type(tensor)} {_shape(tensor)}"
     if tensor.is_quantized and len(tensor.scale) == 1 and len(tensor.zero_point) == 1:
         text += f"  scale {tensor.scale[0]:.9g} zero point {tensor.zero_point[0]}"
     return text
+
+
+def _type(tensor: ModelTensor) -> str:
+    """The type on the NPU; booleans are int8 there."""
+    return "bool (int8)" if tensor.is_boolean and tensor.dtype != "bool" else tensor.dtype
 
 
 def _normalized(item: InputNormalization | None) -> str:
@@ -84,7 +89,7 @@ def _rows(model: Model) -> Iterator[tuple[str, ...]]:
                 str(node.index) if position == 0 else "",
                 plain(node.op_type) if position == 0 else "",
                 plain(tensor.name),
-                tensor.dtype,
+                _type(tensor),
                 _shape(tensor),
                 *_quantization(tensor),
             )

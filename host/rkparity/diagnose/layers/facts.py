@@ -40,7 +40,9 @@ class LayerFacts:
 
     @property
     def quantization(self) -> Quantization | None:
-        """The tensor's scale and zero point, from the model or else from the reference."""
+        """The tensor's scale and zero point, from the model or else from the reference; a boolean one has none."""
+        if self.dtype == "bool":
+            return None
         for source in (self.tensor, self.record):
             if source is not None and len(source.scale) == 1 and len(source.zero_point) == 1 and source.scale[0] > 0:
                 return Quantization(source.scale[0], source.zero_point[0])
@@ -48,10 +50,12 @@ class LayerFacts:
 
     @property
     def dtype(self) -> str:
-        """The type on the NPU; "int8" when only a scale is known."""
+        """The type on the NPU, "bool" for booleans kept as int8; "int8" when only a scale is known."""
         if self.tensor is not None:
-            return self.tensor.dtype
-        return "int8" if self.quantization is not None else ""
+            return "bool" if self.tensor.is_boolean else self.tensor.dtype
+        if self.record is None or self.record.dtype == "bool":
+            return "" if self.record is None else "bool"
+        return "int8" if self.record.scale else ""
 
 
 @dataclass(frozen=True)
