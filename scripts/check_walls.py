@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "io": set(),
+    "findings": set(),
     "runs": set(),
     "model": {"runs"},
     "toolkit": {"runs", "model"},
@@ -31,13 +32,26 @@ ARROWS: dict[str, set[str]] = {
     "board": {"runs", "model"},
     "compare": {"runs", "model"},
     "trace": {"runs", "model"},
-    "lint": {"runs", "model", "trace"},
-    "diagnose": {"runs", "model", "compare", "trace"},
+    "lint": {"findings", "runs", "model", "trace"},
+    "diagnose": {"findings", "runs", "model", "compare", "trace"},
     "emulator": {"runs", "model", "toolkit"},
-    "flow": {"runs", "model", "toolkit", "original", "board", "compare", "diagnose", "trace", "lint", "project"},
-    "report": {"runs", "model", "compare", "diagnose", "flow", "trace", "lint", "project"},
+    "flow": {
+        "findings",
+        "runs",
+        "model",
+        "toolkit",
+        "original",
+        "board",
+        "compare",
+        "diagnose",
+        "trace",
+        "lint",
+        "project",
+    },
+    "report": {"findings", "runs", "model", "compare", "diagnose", "flow", "trace", "lint", "project"},
     "project": {"runs", "model", "toolkit"},
     "cli": {
+        "findings",
         "runs",
         "model",
         "toolkit",
@@ -67,7 +81,7 @@ RESERVED = {
 # What the host may take from the device package: the compiled module and the package itself (its version, its files).
 DEVICE_FOR_HOST = {"rkparity_agent", "rkparity_agent._native"}
 # Class names that are still used twice.
-SHARED_NAMES = {"Finding", "Severity", "Stage"}
+SHARED_NAMES: set[str] = set()
 PYTHON_IN_C = re.compile(r'#\s*include\s*[<"]Python\.h')
 
 

@@ -15,7 +15,6 @@ from rkparity.compare.thresholds import Thresholds
 from rkparity.compare.verdict import Verdict
 from rkparity.diagnose.explain_inputs import input_findings, not_taken
 from rkparity.diagnose.explain_outputs import output_findings
-from rkparity.diagnose.findings import Finding, Severity, Stage, diagnosis_json
 from rkparity.diagnose.layers.checks import check_layers
 from rkparity.diagnose.layers.facts import measure_layers
 from rkparity.diagnose.log_lines import log_findings
@@ -23,6 +22,7 @@ from rkparity.diagnose.repeat.compare import Repetition, compare_repeats
 from rkparity.diagnose.repeat.findings import repeat_findings
 from rkparity.diagnose.versions import version_findings
 from rkparity.errors import ExitCode, UsageError
+from rkparity.findings.finding import Finding, FindingStage, Severity, diagnosis_json
 from rkparity.model.records import Model
 from rkparity.runs import RunReader
 from rkparity.runs.manifest import MANIFEST_NAME
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from rkparity.trace import Trace
 
-_STAGES = tuple(Stage)
+_STAGES = tuple(FindingStage)
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 # A difference is a difference, whether or not its cause is certain.
 _ALWAYS_WRONG = ("output.", "repeat.")
@@ -181,7 +181,7 @@ def _logs(dumps: Path) -> Iterable[Finding]:
     run = RunReader.open(dumps)
     found = log_findings([run.file(name) for name in run.manifest.logs], run.manifest.warnings)
     # The emulated runtime gives a version of its own choice.
-    return [item for item in found if not (run.manifest.emulated and item.stage is Stage.VERSIONS)]
+    return [item for item in found if not (run.manifest.emulated and item.stage is FindingStage.VERSIONS)]
 
 
 def _ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:

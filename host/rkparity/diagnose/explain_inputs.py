@@ -15,9 +15,9 @@ from rkparity.compare.input_evidence import gather
 from rkparity.compare.inputs import InputEvidence, InputProof
 from rkparity.compare.source import TensorSource
 from rkparity.compare.verdict import Verdict
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
 from rkparity.diagnose.inputs.records import ExpectedInput, ObservedInput
 from rkparity.diagnose.outputs.sources import beside
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.model.records import Model
 from rkparity.runs import open_npy
 from rkparity.runs.dump_names import sanitize
@@ -90,7 +90,7 @@ def not_taken(dumps: DumpSet, model: Model | None, traces: Sequence[Trace]) -> I
         holds = f"what was given in call {earlier + 1} of {len(kept)}" if earlier is not None else "something else"
         yield Finding(
             "input.not_taken",
-            Stage.INPUT,
+            FindingStage.INPUT,
             Severity.ERROR,
             0.97 if earlier is not None else 0.8,
             f"input {entry.name.tensor}: the runtime did not take what the application gave last",
@@ -260,7 +260,7 @@ def _size(shape: Sequence[int]) -> int:
 def _unexplained(proof: InputProof) -> Finding:
     return Finding(
         "input.unexplained" if not proof.explanation else "input.differs",
-        Stage.INPUT,
+        FindingStage.INPUT,
         Severity.ERROR,
         0.0 if not proof.explanation else 0.8,
         f"input {proof.tensor} is not the simulator's",

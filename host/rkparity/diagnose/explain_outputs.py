@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from rkparity.compare.comparison import Comparison
 from rkparity.compare.dumps import DumpSet
 from rkparity.compare.source import TensorSource
-from rkparity.diagnose.findings import Finding
 from rkparity.diagnose.outputs.explain import explain_output
 from rkparity.diagnose.outputs.findings import finding_of
 from rkparity.diagnose.outputs.records import ExpectedOutput, ObservedOutput
 from rkparity.diagnose.outputs.sources import expected_outputs, file_outputs, run_outputs, trace_outputs
 from rkparity.errors import UsageError
+from rkparity.findings.finding import Finding
 from rkparity.runs import RunReader
 from rkparity.runs.manifest import MANIFEST_NAME
 

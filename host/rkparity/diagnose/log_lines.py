@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 
 _MAX_NBYTES = 16 * 1024 * 1024
 
@@ -16,7 +16,7 @@ _MAX_NBYTES = 16 * 1024 * 1024
 class _Known:
     pattern: re.Pattern[str]
     id: str
-    stage: Stage
+    stage: FindingStage
     title: str
     cause: str
     fix: str
@@ -28,7 +28,7 @@ class _Known:
 def _known(
     pattern: str,
     identity: str,
-    stage: Stage,
+    stage: FindingStage,
     title: str,
     cause: str,
     fix: str,
@@ -44,7 +44,7 @@ _LINES = (
     _known(
         r"unsupport(?:ed)? src layout for normalize",
         "log.layout",
-        Stage.INPUT,
+        FindingStage.INPUT,
         "the input's layout was refused",
         "A 4-D input was given as NCHW; the runtime normalises NHWC only, copies nothing, and rknn_inputs_set "
         "returns 0 all "
@@ -56,7 +56,7 @@ _LINES = (
     _known(
         r"param input size\(\d+\) < model input size\(\d+\)",
         "log.input_size",
-        Stage.INPUT,
+        FindingStage.INPUT,
         "an input is smaller than its declared type needs",
         "size is less than elements times bytes of the declared type; a type left 0 is FLOAT32, four times the size of "
         "uint8. Nothing was set.",
@@ -67,7 +67,7 @@ _LINES = (
     _known(
         r"current input size\(\d+\) > need input size\(\d+\)",
         "log.input_size",
-        Stage.INPUT,
+        FindingStage.INPUT,
         "an input is larger than the model's",
         "With pass_through 0 nothing is copied then, and rknn_inputs_set returns 0.",
         "Give exactly elements * bytes of the declared type.",
@@ -76,7 +76,7 @@ _LINES = (
     _known(
         r"not support NC1HWC2 layout|Normalize does not support for this data type",
         "log.input_type",
-        Stage.INPUT,
+        FindingStage.INPUT,
         "the input's type or layout is not supported",
         "Nothing was set, and rknn_inputs_set returned 0.",
         "Give uint8 or float32 in NHWC.",
@@ -85,7 +85,7 @@ _LINES = (
     _known(
         r"output\[\d+\] buf size error",
         "log.output_size",
-        Stage.OUTPUT,
+        FindingStage.OUTPUT,
         "a preallocated output is too small",
         "The buffer is left as it is and rknn_outputs_get returns 0.",
         "size = n_elems * sizeof(float) with want_float = 1, attr.size otherwise.",
@@ -95,7 +95,7 @@ _LINES = (
     _known(
         r"memory size must be",
         "log.output_size",
-        Stage.OUTPUT,
+        FindingStage.OUTPUT,
         "a bound memory has the wrong size",
         "The memory is not as large as the attributes it is bound with ask for.",
         "Allocate size_with_stride of the attributes given to rknn_set_io_mem.",
@@ -105,7 +105,7 @@ _LINES = (
     _known(
         r"param output index\(\d+\) is out of range",
         "log.output_count",
-        Stage.OUTPUT,
+        FindingStage.OUTPUT,
         "outputs that do not exist are asked for",
         "n_outputs is more than the model has, or outputs[] was not cleared.",
         "Ask for all outputs, from a cleared array.",
@@ -115,7 +115,7 @@ _LINES = (
     _known(
         r"[Uu]nsupport output",
         "log.output_layout",
-        Stage.OUTPUT,
+        FindingStage.OUTPUT,
         "the output layout asked for is not supported",
         "This runtime cannot give the output in this layout or type.",
         "Ask for the native attributes and convert, or use a newer runtime.",
@@ -125,7 +125,7 @@ _LINES = (
     _known(
         r"context config invalid",
         "log.api",
-        Stage.INPUT,
+        FindingStage.INPUT,
         "this chip has the zero-copy API only",
         "RV1103 and RV1106 refuse rknn_inputs_set and rknn_outputs_get.",
         "Use rknn_create_mem and rknn_set_io_mem.",
@@ -135,7 +135,7 @@ _LINES = (
     _known(
         r"only support input n_dims == 4 when batch_size > 1",
         "log.batch",
-        Stage.INPUT,
+        FindingStage.INPUT,
         "batches need 4-D inputs",
         "rknn_batch_size works for 4-D inputs only.",
         "Build with batch size 1, or give the input four dimensions.",
@@ -145,7 +145,7 @@ _LINES = (
     _known(
         r"width stride should be 16 aligned",
         "log.rga_stride",
-        Stage.INPUT,
+        FindingStage.INPUT,
         "RGA needs rows of 16 pixels",
         "RGA refused or misread a picture whose rows are not a multiple of 16 pixels.",
         "Give RGA a padded stride, or resize on the CPU.",
@@ -155,7 +155,7 @@ _LINES = (
     _known(
         r"The bit width of field value exceeds the limit",
         "log.register",
-        Stage.LAYER,
+        FindingStage.LAYER,
         "an operator is too large for the NPU",
         "A parameter of an operator (such as a long kernel) does not fit the NPU's registers; its result is wrong.",
         "Split the operator (a kernel of 50 into smaller ones), or compute it on the CPU.",
@@ -165,7 +165,7 @@ _LINES = (
     _known(
         r"is out of the float16",
         "log.float16",
-        Stage.LAYER,
+        FindingStage.LAYER,
         "a tensor leaves FP16's range",
         "Values beyond 65504 become infinite.",
         "Scale the tensor down, or quantise this part.",
@@ -176,7 +176,7 @@ _LINES = (
     _known(
         r"Model version: \S+ not match with rknn runtime|rknn_server version is too old|Invalid RKNN model version",
         "log.version",
-        Stage.VERSIONS,
+        FindingStage.VERSIONS,
         "model and runtime are of different versions",
         "The runtime says that the model was made by another version.",
         "Use librknnrt (and rknn_server) of the toolkit's version.",
@@ -187,7 +187,7 @@ _LINES = (
     _known(
         r"failed to submit",
         "log.driver",
-        Stage.VERSIONS,
+        FindingStage.VERSIONS,
         "the NPU refused the job",
         "The driver failed to run an operator; its output is stale.",
         "Update the NPU driver; look at dmesg.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Cause:
     """One named cause. `id` is "stage.family.name"; `fix_code` is C; `reference` a manual section or a public issue."""
 
     id: str
-    stage: Stage
+    stage: FindingStage
     title: str
     cause: str
     fix: str

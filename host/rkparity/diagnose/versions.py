@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rkparity.compare.comparison import Comparison
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 # Below it, wrong results were reported and gone with the newer driver.
@@ -32,7 +32,7 @@ def version_findings(comparison: Comparison) -> Iterable[Finding]:
         said = ", ".join(f"{who} {value[:12]}" for who, value in hashes.items())
         yield Finding(
             "versions.model",
-            Stage.VERSIONS,
+            FindingStage.VERSIONS,
             Severity.WARNING,
             0.9,
             "not the same .rknn file",
@@ -55,7 +55,7 @@ def _runtime(
     older = runtime < toolkit
     yield Finding(
         "versions.runtime",
-        Stage.VERSIONS,
+        FindingStage.VERSIONS,
         Severity.WARNING,
         0.7 if older else 0.5,
         f"librknnrt {_text(runtime)} runs a model of toolkit {_text(toolkit)}",
@@ -80,7 +80,7 @@ def _driver(dumps: Mapping[str, Any]) -> Iterable[Finding]:
         return
     yield Finding(
         "versions.driver",
-        Stage.VERSIONS,
+        FindingStage.VERSIONS,
         Severity.WARNING,
         0.6,
         f"old NPU driver {_text(driver)}",

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity
-from rkparity.diagnose.findings import Stage as FindingStage
 from rkparity.errors import DataError, ExitCode
+from rkparity.findings.finding import Finding
 
 Cell = Union[str, float, int, bool, None]
 MAX_FACTS = 3
@@ -113,7 +112,7 @@ class StageResult:
                 StageVerdict(value["verdict"]),
                 tuple(str(fact) for fact in value["facts"]),
                 str(value["next_action"]),
-                tuple(_finding(item) for item in value["findings"]),
+                tuple(Finding.from_json(item) for item in value["findings"]),
                 tuple(
                     Table(item["title"], tuple(item["columns"]), tuple(tuple(row) for row in item["rows"]))
                     for item in value["figures"]
@@ -133,29 +132,3 @@ def _cell(cell: Cell) -> Cell:
     if isinstance(cell, float) and not math.isfinite(cell):
         return "nan" if math.isnan(cell) else ("inf" if cell > 0 else "-inf")
     return cell
-
-
-def _finding(value: Any) -> Finding:
-    return Finding(
-        id=str(value["id"]),
-        stage=FindingStage(value["stage"]),
-        severity=Severity(value["severity"]),
-        confidence=float(value["confidence"]),
-        title=str(value["title"]),
-        cause=str(value["cause"]),
-        evidence=tuple(
-            Evidence(
-                item["kind"],
-                item["text"],
-                {name: math.nan if number is None else float(number) for name, number in item["numbers"].items()},
-                item["file"],
-            )
-            for item in value["evidence"]
-        ),
-        fix=str(value["fix"]),
-        fix_code=str(value["fix_code"]),
-        reference=str(value["reference"]),
-        residual=value["residual"],
-        residual_unit=str(value["residual_unit"]),
-        subject=str(value["subject"]),
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rkparity.lint.check import Lint, lint
-from rkparity.lint.findings import Finding, Rule, Severity, Unchecked
 from rkparity.lint.registry import RULES
+from rkparity.lint.rule import Rule, Unchecked
 
-__all__ = ["RULES", "Finding", "Lint", "Rule", "Severity", "Unchecked", "lint"]
+__all__ = ["RULES", "Lint", "Rule", "Unchecked", "lint"]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rkparity.errors import UsageError
-from rkparity.lint.findings import Finding, Severity, Unchecked
+from rkparity.findings.finding import Finding, Severity
 from rkparity.lint.registry import check
+from rkparity.lint.rule import Unchecked
 from rkparity.lint.rules_log import read_logs
 from rkparity.lint.rules_outputs import unseen_outputs
 from rkparity.lint.subject import Subject

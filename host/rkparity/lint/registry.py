@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from rkparity.findings.finding import SEVERITY_ORDER, Calls, Finding, FindingStage
 from rkparity.lint import (
     rules_content,
     rules_inputs,
@@ -16,7 +17,7 @@ from rkparity.lint import (
     rules_versions,
     rules_zero_copy,
 )
-from rkparity.lint.findings import MAX_CALLS_NAMED, SEVERITY_ORDER, Finding, Observation, Rule
+from rkparity.lint.rule import MAX_CALLS_NAMED, Observation, Rule
 from rkparity.lint.subject import LogLine, Subject
 
 RULES: tuple[Rule, ...] = (
@@ -30,6 +31,9 @@ RULES: tuple[Rule, ...] = (
     *rules_versions.RULES,
     *rules_log.RULES,
 )
+
+_RULE_STAGES = {"input": FindingStage.INPUT, "output": FindingStage.OUTPUT, "version": FindingStage.VERSIONS}
+_CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,12 @@ def check(subjects: Sequence[Subject], log: Iterable[LogLine] = ()) -> tuple[Fin
     ]
     found = {item.rule.id for item in seen}
     seen = [*_without_explained(seen), *_of_log(log, found)]
-    findings = _merged(seen)
-    return tuple(sorted(findings, key=lambda f: (SEVERITY_ORDER.index(f.severity), f.process, f.calls[:1], f.rule)))
+    return tuple(sorted(_merged(seen), key=_place))
+
+
+def _place(finding: Finding) -> tuple[int, int, tuple[int, ...], str]:
+    calls = finding.calls or Calls()
+    return SEVERITY_ORDER.index(finding.severity), calls.process, calls.numbers[:1], finding.id
 
 
 def _without_explained(seen: Sequence[_Seen]) -> Iterator[_Seen]:
@@ -70,29 +78,29 @@ def _of_log(log: Iterable[LogLine], found: set[str]) -> Iterator[_Seen]:
 
 def _merged(seen: Iterable[_Seen]) -> list[Finding]:
     """One finding for each rule, severity, process, context and tensor."""
-    findings: dict[tuple[str, str, int, int, str], Finding] = {}
+    groups: dict[tuple[str, str, int, int, str], list[_Seen]] = {}
     for item in seen:
-        rule, observation = item.rule, item.observation
-        severity = observation.severity or rule.severity
-        key = (rule.id, severity.value, item.process, observation.context, observation.tensor)
-        known = findings.get(key)
-        if known is None:
-            findings[key] = Finding(
-                rule.id,
-                severity,
-                rule.title,
-                item.process,
-                observation.context,
-                observation.tensor,
-                observation.calls[:MAX_CALLS_NAMED],
-                1,
-                observation.why,
-                observation.values,
-                rule.fix,
-                rule.snippet,
-                rule.reference,
-            )
-            continue
-        calls = (*known.calls, *(call for call in observation.calls if call not in known.calls))
-        findings[key] = replace(known, calls=calls[:MAX_CALLS_NAMED], count=known.count + 1)
-    return list(findings.values())
+        severity = item.observation.severity or item.rule.severity
+        key = (item.rule.id, severity.value, item.process, item.observation.context, item.observation.tensor)
+        groups.setdefault(key, []).append(item)
+    return [_finding(group) for group in groups.values()]
+
+
+def _finding(group: Sequence[_Seen]) -> Finding:
+    """One finding of what one rule saw; sentence and values are those of the first observation."""
+    rule, first = group[0].rule, group[0].observation
+    numbers = tuple(dict.fromkeys(number for item in group for number in item.observation.calls))[:MAX_CALLS_NAMED]
+    return Finding(
+        rule.id,
+        next((stage for name, stage in _RULE_STAGES.items() if name in rule.id), FindingStage.INPUT),
+        first.severity or rule.severity,
+        _CONFIDENCE,
+        rule.title,
+        first.why,
+        fix=rule.fix,
+        fix_code=rule.snippet,
+        reference=rule.reference,
+        subject=first.tensor,
+        calls=Calls(group[0].process, first.context, numbers, len(group)),
+        values=first.values,
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from rkparity.findings.finding import SEVERITY_ORDER, Calls, Finding, Value
 from rkparity.lint.check import Lint
-from rkparity.lint.findings import SEVERITY_ORDER, Finding, Value
 
 SCHEMA = "rkparity.lint/1"
 
@@ -28,19 +28,20 @@ def to_json(lint: Lint) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
+    calls = finding.calls or Calls()
     return {
-        "rule": finding.rule,
+        "rule": finding.id,
         "severity": finding.severity.value,
         "title": finding.title,
-        "process": finding.process,
-        "context": finding.context,
-        "tensor": finding.tensor,
-        "calls": list(finding.calls),
-        "count": finding.count,
-        "why": finding.why,
+        "process": calls.process,
+        "context": calls.context,
+        "tensor": finding.subject,
+        "calls": list(calls.numbers),
+        "count": calls.count,
+        "why": finding.cause,
         "values": {key: _value(value) for key, value in finding.values.items()},
         "fix": finding.fix,
-        "snippet": finding.snippet,
+        "snippet": finding.fix_code,
         "reference": finding.reference,
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rkparity.lint.findings import Observation, Rule, Severity
+from rkparity.findings.finding import Severity
+from rkparity.lint.rule import Observation, Rule
 from rkparity.lint.rules_inputs import left_float32
 from rkparity.lint.subject import BYTE_TYPES, FLOAT_TYPES, ContextView, Subject, described, is_picture
 from rkparity.model import InputNormalization

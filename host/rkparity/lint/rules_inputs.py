@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rkparity.lint.findings import Observation, Rule, Severity
+from rkparity.findings.finding import Severity
+from rkparity.lint.rule import Observation, Rule
 from rkparity.lint.subject import BYTE_TYPES, TYPE_NBYTES, Subject, described, is_picture, nbytes_of
 
 # Below this fraction of plausible 32-bit floats a buffer holds something else: random bytes have 0.19 (48 of 256

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rkparity.errors import DataError
-from rkparity.lint.findings import Observation, Rule, Severity
+from rkparity.findings.finding import Severity
+from rkparity.lint.rule import Observation, Rule
 from rkparity.lint.subject import LogLine, Subject
 
 MAX_LOG_NBYTES = 256 << 20

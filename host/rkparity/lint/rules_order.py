@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rkparity.lint.findings import Observation, Rule, Severity
+from rkparity.findings.finding import Severity
+from rkparity.lint.rule import Observation, Rule
 from rkparity.lint.subject import ContextView, Subject
 from rkparity.trace import Destroy, Init, InputsSet, OutputsGet, Query, Run, SetIoMemory, TraceCall
 

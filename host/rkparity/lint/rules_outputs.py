@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rkparity.lint.findings import Observation, Rule, Severity, Unchecked
+from rkparity.findings.finding import Severity
+from rkparity.lint.rule import Observation, Rule, Unchecked
 from rkparity.lint.rules_content import run_inputs
 from rkparity.lint.subject import ContextView, Subject, described, nbytes_of
 from rkparity.trace import Content, Destroy, OutputGot, OutputsGet, OutputsRelease, Run, TensorAttributes, TraceCall

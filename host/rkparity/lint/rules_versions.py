@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rkparity.lint.findings import Observation, Rule, Severity
+from rkparity.findings.finding import Severity
+from rkparity.lint.rule import Observation, Rule
 from rkparity.lint.subject import Subject
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")

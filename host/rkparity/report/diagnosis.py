@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from rkparity.diagnose.diagnose import Diagnosis
-from rkparity.diagnose.findings import Finding, Severity
+from rkparity.findings.finding import Finding, Severity
 from rkparity.report.terminal import printable
 
 _COLOURS = {Severity.ERROR: "\x1b[1;31m", Severity.WARNING: "\x1b[33m", Severity.INFO: "\x1b[36m"}

@@ -6,7 +6,8 @@ import os
 import sys
 from typing import TextIO
 
-from rkparity.lint import Finding, Lint, Severity
+from rkparity.findings import Calls, Finding, Severity
+from rkparity.lint import Lint
 from rkparity.report.model_view import plain
 
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -32,20 +33,21 @@ def print_lint(lint: Lint, *, file: TextIO | None = None) -> None:
 
 def _lines(finding: Finding) -> list[str]:
     place = []
-    if finding.process:
-        place.append(f"process {finding.process}")
-    if finding.context:
-        place.append(f"context {finding.context}")
-    if finding.calls:
-        more = " ..." if finding.count > 1 and finding.count > len(finding.calls) else ""
-        place.append(f"call {', '.join(str(call) for call in finding.calls)}{more}")
-    times = f"; {finding.count} times" if finding.count > 1 else ""
-    lines = [f"{finding.severity.value.upper()} {finding.rule}: {finding.title}"]
+    calls = finding.calls or Calls()
+    if calls.process:
+        place.append(f"process {calls.process}")
+    if calls.context:
+        place.append(f"context {calls.context}")
+    if calls.numbers:
+        more = " ..." if calls.count > 1 and calls.count > len(calls.numbers) else ""
+        place.append(f"call {', '.join(str(call) for call in calls.numbers)}{more}")
+    times = f"; {calls.count} times" if calls.count > 1 else ""
+    lines = [f"{finding.severity.value.upper()} {finding.id}: {finding.title}"]
     if place:
         lines.append(f"  {', '.join(place)}{times}")
-    lines.append(f"  {plain(finding.why)}")
+    lines.append(f"  {plain(finding.cause)}")
     lines.append(f"  fix: {finding.fix}")
-    lines += [f"      {line}" for line in finding.snippet.split("\n") if line]
+    lines += [f"      {line}" for line in finding.fix_code.split("\n") if line]
     lines.append(f"  see: {finding.reference}")
     return lines
 

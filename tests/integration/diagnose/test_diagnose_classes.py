@@ -11,8 +11,8 @@ import pytest
 from diagnose_bench import ROOT, Board, BoardMaker, compile_c
 
 from rkparity.diagnose.diagnose import Diagnosis, Material, diagnose
-from rkparity.diagnose.findings import Severity
 from rkparity.diagnose.log_lines import log_findings
+from rkparity.findings.finding import Severity
 from rkparity.trace import read_traces
 
 pytestmark = pytest.mark.toolkit

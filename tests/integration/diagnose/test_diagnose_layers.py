@@ -11,7 +11,7 @@ from diagnose_bench import Board, BoardMaker
 from numpy.typing import NDArray
 
 from rkparity.diagnose.diagnose import Diagnosis, Material, diagnose
-from rkparity.diagnose.findings import Finding
+from rkparity.findings.finding import Finding
 from rkparity.runs import RunReader
 from rkparity.toolkit.build_record import write_build_record
 from rkparity.toolkit.inputs import prepare_inputs

@@ -33,7 +33,7 @@ NATIVE_INPUT = "native_input x NHWC INT8 -4 0.0572583526 32 864 1,9,30,3"
 
 
 def rules(result: Any) -> list[str]:
-    return [finding.rule for finding in result.findings]
+    return [finding.id for finding in result.findings]
 
 
 def trace_on_double(
@@ -66,15 +66,15 @@ def test_versions(
 ) -> None:
     path = models[C3]
     trace = trace_on_double(built, tmp_path / "run", minimal=False, lines=[f"version {versions}"], model=path)
-    found = {item.rule: item.why for item in lint(trace, model=read_model(path)).findings}
+    found = {item.id: item.cause for item in lint(trace, model=read_model(path)).findings}
     assert {name: why for name, why in found.items() if name.startswith("version-")} == ({rule: said} if rule else {})
     assert "version-runtime" not in rules(lint(trace))
 
 
 def test_missing_function(built: traced_app.Built, tmp_path: Path) -> None:
     trace = trace_on_double(built, tmp_path, minimal=True, lines=[])
-    found = next(item for item in lint(trace).findings if item.rule == "function-missing")
-    assert "rknn_inputs_set was called, but this librknnrt does not have it" in found.why
+    found = next(item for item in lint(trace).findings if item.id == "function-missing")
+    assert "rknn_inputs_set was called, but this librknnrt does not have it" in found.cause
 
 
 def test_failing_call_is_told_once(built: traced_app.Built, tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_output_with_nan(
     model = models["b25_c3w30_fp16_rk3588"]
     with traced_app.serve([model]) as socket:
         result = lint(trace_app(built, socket, model, tmp_path))
-    found = next(item for item in result.findings if item.rule == "output-not-finite")
-    assert "1 NaN and 0 infinite values of 1350" in found.why
+    found = next(item for item in result.findings if item.id == "output-not-finite")
+    assert "1 NaN and 0 infinite values of 1350" in found.cause
 
 
 def test_unstable_outputs(
@@ -193,11 +193,11 @@ def test_reference_input(
     trace = trace_app(built, socket, models[CNN], tmp_path, *arguments)
     model = read_model(models[CNN])
     result = lint(trace, model=model, reference=read_reference(reference, model))
-    found = [item for item in result.findings if item.rule == "input-differs-from-reference"]
+    found = [item for item in result.findings if item.id == "input-differs-from-reference"]
     if said is None:
         assert found == []
     else:
-        assert len(found) == 1 and said in found[0].why
+        assert len(found) == 1 and said in found[0].cause
 
 
 @pytest.mark.qemu
@@ -353,8 +353,8 @@ def test_long_traces_take_a_moment(
     started = time.monotonic()
     result = lint(path)
     assert time.monotonic() - started < 20
-    stale = next(item for item in result.findings if item.rule == "input-stale")
-    assert stale.count == 4999 and len(stale.calls) == 8
+    stale = next(item for item in result.findings if item.id == "input-stale")
+    assert stale.calls is not None and stale.calls.count == 4999 and len(stale.calls.numbers) == 8
 
 
 FRAME = ("rknn_inputs_set", "rknn_run", "rknn_outputs_get", "rknn_outputs_release")

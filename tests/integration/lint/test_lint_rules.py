@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rkparity.lint import RULES, Lint, Severity
+from rkparity.findings import Severity
+from rkparity.lint import RULES, Lint
 
 C3 = "b25_c3w30_int8_rk3588"
 CNN = "c25_cnn_classifier_int8"
@@ -21,7 +22,7 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 
 def found(result: Lint) -> set[tuple[str, Severity]]:
-    return {(finding.rule, finding.severity) for finding in result.findings}
+    return {(finding.id, finding.severity) for finding in result.findings}
 
 
 # Rule, severity, model, API, mistake; whatever else may be found.
@@ -102,9 +103,9 @@ MISTAKES = [
 def test_mistake_is_found(rule: str, severity: Severity, model: str, api: str, mistake: str, check: Any) -> None:
     result = check(model, "--api", api, "--mistake", mistake, with_model=True)
     assert (rule, severity) in found(result)
-    finding = next(item for item in result.findings if item.rule == rule)
-    assert finding.why and finding.fix and finding.reference
-    assert finding.process > 0 and finding.calls
+    finding = next(item for item in result.findings if item.id == rule)
+    assert finding.cause and finding.fix and finding.reference
+    assert finding.calls is not None and finding.calls.process > 0 and finding.calls.numbers
 
 
 CORRECT = [
@@ -137,7 +138,7 @@ CORRECT = [
 @pytest.mark.parametrize("with_model", [False, True])
 def test_correct_program_has_no_finding(model: str, api: str, mistake: str, with_model: bool, check: Any) -> None:
     result = check(model, "--api", api, "--mistake", mistake, "--runs", "4", with_model=with_model)
-    assert [f"{finding.rule}: {finding.why}" for finding in result.findings] == []
+    assert [f"{finding.id}: {finding.cause}" for finding in result.findings] == []
     assert sum(calls for _, _, calls in result.processes) > 10
 
 
@@ -159,11 +160,11 @@ def test_every_rule_of_the_calls_has_a_program() -> None:
 
 def test_values_and_call_numbers(check: Any) -> None:
     result = check(C3, "--mistake", "size-big")
-    finding = next(item for item in result.findings if item.rule == "input-size-big")
+    finding = next(item for item in result.findings if item.id == "input-size-big")
     assert finding.values == {"size": 910, "expected": 810, "type": "UINT8", "n_elems": 810}
-    assert finding.tensor == "x"
-    assert finding.count == 2 and len(finding.calls) == 2
-    assert "(1x9x30x3 NHWC INT8): size is 910, 810 elements of UINT8 are 810 bytes" in finding.why
+    assert finding.subject == "x"
+    assert finding.calls is not None and finding.calls.count == 2 and len(finding.calls.numbers) == 2
+    assert "(1x9x30x3 NHWC INT8): size is 910, 810 elements of UINT8 are 810 bytes" in finding.cause
 
 
 def test_raw_outputs_are_said_to_be_unseen(check: Any) -> None:
@@ -182,8 +183,8 @@ def test_without_hashes_the_fields_are_still_checked(check: Any) -> None:
 
 def test_crash_in_a_call_is_found(check: Any) -> None:
     result = check(C3, "--mistake", "null-buffer", environment={"RKPARITY_EMULATOR_CRASH": "1"})
-    bad = next(item for item in result.findings if item.rule == "pointer-bad")
-    assert "the program died in this call" in bad.why
+    bad = next(item for item in result.findings if item.id == "pointer-bad")
+    assert "the program died in this call" in bad.cause
     result = check(C3, "--api", ZERO, "--mistake", "zc-nchw", environment={"RKPARITY_EMULATOR_CRASH": "1"})
-    died = next(item for item in result.findings if item.rule == "died-in-call")
-    assert died.why == "rknn_run never returned: the program died in it, or was stopped there"
+    died = next(item for item in result.findings if item.id == "died-in-call")
+    assert died.cause == "rknn_run never returned: the program died in it, or was stopped there"

@@ -281,7 +281,7 @@ def test_runtime_log_is_recognised(runner: Runner, capsys: pytest.CaptureFixture
     assert "the library did not take an input's layout, and returned success" in said
     # Without a trace the log alone tells.
     result = lint(runner.out)
-    assert [finding.rule for finding in result.findings] == ["log-input-layout"]
+    assert [finding.id for finding in result.findings] == ["log-input-layout"]
     assert main(["lint", str(runner.out)]) == 1
 
 

@@ -9,9 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity
-from rkparity.diagnose.findings import Stage as FindingStage
 from rkparity.errors import DataError
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.flow.check import CheckReport, _judged
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
 from rkparity.flow.store import Store, key_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rkparity.diagnose.findings import Severity
+from rkparity.findings.finding import Severity
 from rkparity.flow.fp16.layers import concentration, simulator_wrong
 from rkparity.flow.simulation import score
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rkparity.diagnose.findings import Severity, diagnosis_json
 from rkparity.diagnose.inputs import ExpectedInput, InputExplanation, ObservedInput, explain_input
 from rkparity.diagnose.inputs.causes import UNEXPLAINED
 from rkparity.diagnose.inputs.png import write_png
 from rkparity.diagnose.inputs.resample import resize_taps
 from rkparity.diagnose.registry import causes
 from rkparity.errors import DataError
+from rkparity.findings.finding import Severity, diagnosis_json
 
 
 def picture(height: int = 96, width: int = 120) -> np.ndarray:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rkparity.diagnose.findings import Severity
 from rkparity.errors import ToolkitError
+from rkparity.findings.finding import Severity
 from rkparity.flow.quantized import causes, layer_causes
 from rkparity.flow.quantized.measure import output_error, sqnr_db
 from rkparity.flow.quantized.trials import Candidate, Trial, candidates, combination

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rkparity.errors import DataError
-from rkparity.lint import Finding, Lint, Severity, Unchecked
+from rkparity.findings import Calls, Finding, FindingStage, Severity
+from rkparity.lint import Lint, Unchecked
 from rkparity.lint.registry import RULES, check
 from rkparity.lint.rules_log import LOG_RULES, read_log, read_logs
 from rkparity.report.lint_view import print_lint
@@ -47,8 +48,8 @@ def test_every_rule_has_a_line() -> None:
 @pytest.mark.parametrize("rule", LINES)
 def test_line_is_known(rule: str, tmp_path: Path) -> None:
     found = findings_of(tmp_path, f"hello\n{LINES[rule]}\n{LINES[rule]}\n")
-    assert [(item.rule, item.count) for item in found] == [(rule, 2)]
-    assert found[0].why.startswith("stderr.txt:2: ")
+    assert [(item.id, item.calls.count) for item in found if item.calls] == [(rule, 2)]
+    assert found[0].cause.startswith("stderr.txt:2: ")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_line_is_not_known(line: str, tmp_path: Path) -> None:
 def test_emulated_runtime_may_differ_in_version(tmp_path: Path) -> None:
     emulated = "I RKNN: [10:00:00.123] rkparity emulated runtime: rk3588\n"
     assert findings_of(tmp_path, emulated + LINES["log-version"] + "\n") == ()
-    assert [item.rule for item in findings_of(tmp_path, emulated + LINES["log-driver"] + "\n")] == ["log-driver"]
+    assert [item.id for item in findings_of(tmp_path, emulated + LINES["log-driver"] + "\n")] == ["log-driver"]
 
 
 def test_long_lines_are_cut(tmp_path: Path) -> None:
@@ -93,7 +94,17 @@ def test_rules_are_whole() -> None:
 
 def test_names_of_tensors_cannot_steer_the_terminal() -> None:
     finding = Finding(
-        "input-fmt-4d", Severity.ERROR, "t", 7, 1, "x", (3, 9), 12, "input '\x1b[31m[red]x\n'", {}, "f", "a\nb", "r"
+        "input-fmt-4d",
+        FindingStage.INPUT,
+        Severity.ERROR,
+        0.9,
+        "t",
+        "input '\x1b[31m[red]x\n'",
+        fix="f",
+        fix_code="a\nb",
+        reference="r",
+        subject="x",
+        calls=Calls(7, 1, (3, 9), 12),
     )
     stream = io.StringIO()
     print_lint(Lint(Path("t"), ((7, "app", 20),), (), (finding,), (Unchecked("a\x07", "b\n"),)), file=stream)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from rkparity.diagnose.findings import Stage
 from rkparity.diagnose.registry import Cause, register
+from rkparity.findings.finding import FindingStage
 
 UNEXPLAINED = "input.unexplained"
 
@@ -126,14 +126,14 @@ _TABLE: tuple[tuple[str, str, str, str, str, str], ...] = (
 )  # fmt: skip
 
 register(
-    Cause(f"input.{identifier}", Stage.INPUT, title, cause, fix, code, reference)
+    Cause(f"input.{identifier}", FindingStage.INPUT, title, cause, fix, code, reference)
     for identifier, title, cause, fix, code, reference in _TABLE
 )
 register(
     [
         Cause(
             UNEXPLAINED,
-            Stage.INPUT,
+            FindingStage.INPUT,
             "The input differs and no known mistake explains it",
             "No chain of known mistakes turns the expected input into the observed one.",
             "Look at both pictures; save the buffer right before rknn_inputs_set and compare it with the simulator's input.",

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity
 from rkparity.diagnose.inputs.causes import UNEXPLAINED
 from rkparity.diagnose.inputs.records import InputExplanation, InputHypothesis, ObservedInput
 from rkparity.diagnose.registry import cause_of
+from rkparity.findings.finding import Evidence, Finding, Severity
 
 if TYPE_CHECKING:
     from rkparity.diagnose.inputs.runtime import Problem

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rkparity.diagnose.findings import Finding
+    from rkparity.findings.finding import Finding
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rkparity.diagnose.findings import Finding
 from rkparity.diagnose.layers.divergence import first_divergence
 from rkparity.diagnose.layers.facts import LayerCheck, LayersFacts
 from rkparity.diagnose.layers.growth import accumulated, inherited, quantization_noise
 from rkparity.diagnose.layers.nonfinite import float16_range
 from rkparity.diagnose.layers.ranges import board_saturation, ranges
+from rkparity.findings.finding import Finding
 
 _SPECIAL = ("layer.nonfinite", "layer.float16")
 

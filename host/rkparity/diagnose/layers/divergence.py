@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from rkparity.compare.alignment import PairRole
 from rkparity.compare.verdict import Verdict
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
 from rkparity.diagnose.layers.facts import LayerFacts, LayersFacts, named
 from rkparity.diagnose.layers.known_issues import known_issues
 from rkparity.diagnose.layers.pattern import DifferencePattern, describe
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 
 _FIX = (
     "Use one version for toolkit, librknnrt and driver, and the newest; if it stays, compute this operator on the CPU "
@@ -35,7 +35,7 @@ def first_divergence(facts: LayersFacts) -> Iterable[Finding]:
     if further:
         yield Finding(
             "layer.several",
-            Stage.LAYER,
+            FindingStage.LAYER,
             Severity.WARNING,
             0.8,
             f"{len(further)} more layers are wrong by themselves",
@@ -71,7 +71,7 @@ def _finding(facts: LayersFacts, layer: LayerFacts) -> Finding:
         evidence.append(_recomputed(layer))
     finding = Finding(
         id="layer.operator",
-        stage=Stage.LAYER,
+        stage=FindingStage.LAYER,
         severity=Severity.ERROR,
         confidence=0.97 if layer.own is not None else 0.85 if facts.comparison.model_path else 0.6,
         title=f"{pair.op_type} computes {pair.tensor} wrong",

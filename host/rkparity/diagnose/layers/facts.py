@@ -13,8 +13,8 @@ from rkparity.compare.kernels import Quantization, ScoreOptions, ShapeMismatch, 
 from rkparity.compare.source import TensorSource
 from rkparity.compare.statistics import PairStatistics
 from rkparity.compare.verdict import Origin, Verdict
-from rkparity.diagnose.findings import Finding
 from rkparity.errors import DataError, UsageError
+from rkparity.findings.finding import Finding
 from rkparity.model.records import Model, ModelTensor, TensorKind
 from rkparity.runs import Precision, TensorRecord, open_npy
 

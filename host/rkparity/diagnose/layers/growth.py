@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from rkparity.compare.alignment import PairRole
 from rkparity.compare.verdict import Verdict
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
 from rkparity.diagnose.layers.facts import LayerFacts, LayersFacts, named
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 
 _MANUAL = "RKNN manual 7.1.2"
 
@@ -24,7 +24,7 @@ def inherited(facts: LayersFacts) -> Iterable[Finding]:
         own = worst.own.stats.relative_euclidean if worst.own is not None and worst.own.stats is not None else math.nan
         yield Finding(
             "layer.inherited",
-            Stage.LAYER,
+            FindingStage.LAYER,
             Severity.INFO,
             0.97,
             f"{len(passers)} failing layers only pass an error on",
@@ -55,7 +55,7 @@ def accumulated(facts: LayersFacts) -> Iterable[Finding]:
     gains = [gain for _, gain in chain if math.isfinite(gain)]
     yield Finding(
         "layer.accumulated",
-        Stage.LAYER,
+        FindingStage.LAYER,
         Severity.WARNING,
         0.9 if facts.resimulated else 0.6,
         "small differences accumulate; no single layer is to blame",
@@ -100,7 +100,7 @@ def quantization_noise(facts: LayersFacts) -> Iterable[Finding]:
     single = gain > 4 and noise.relative_euclidean > 0.05
     yield Finding(
         "quantization.culprit" if single else "quantization.accumulated",
-        Stage.LAYER,
+        FindingStage.LAYER,
         Severity.WARNING,
         0.7,
         f"the quantised simulator is far from float at output {worst.pair.tensor}"

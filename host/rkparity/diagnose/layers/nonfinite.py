@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rkparity.compare.file_scores import score_files
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
 from rkparity.diagnose.layers.facts import LayerFacts, LayersFacts, is_quantized_run
 from rkparity.errors import DataError, UsageError
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.runs import TensorRecord
 
 FLOAT16_LARGEST = 65504.0
@@ -77,7 +77,7 @@ def _overflow(item: _Range, origin: LayerFacts | None) -> Finding:
     seen = f"; on the board NaN or Inf first appear in {origin.pair.dump}" if origin is not None else ""
     return Finding(
         "layer.float16_overflow",
-        Stage.LAYER,
+        FindingStage.LAYER,
         Severity.ERROR,
         0.95,
         f"{item.record.name} leaves FP16's range",
@@ -122,7 +122,7 @@ def _origin(facts: LayersFacts, origin: LayerFacts) -> Finding:
         cause += "; the simulator is finite there and far from FP16's end: the operator goes wrong on the NPU."
     return Finding(
         "layer.nonfinite" if not near else "layer.float16_near_overflow",
-        Stage.LAYER,
+        FindingStage.LAYER,
         Severity.ERROR,
         0.8,
         f"NaN or Inf begin at {origin.pair.tensor}",
@@ -139,7 +139,7 @@ def _origin(facts: LayersFacts, origin: LayerFacts) -> Finding:
 def _underflow(item: _Range) -> Finding:
     return Finding(
         "layer.float16_underflow",
-        Stage.LAYER,
+        FindingStage.LAYER,
         Severity.WARNING,
         0.85,
         f"{item.record.name} is too small for FP16",

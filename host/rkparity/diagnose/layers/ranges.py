@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rkparity.compare.alignment import PairRole
 from rkparity.compare.kernels import Quantization, grid_ends
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
 from rkparity.diagnose.layers.facts import LayerFacts, LayersFacts
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +60,7 @@ def board_saturation(facts: LayersFacts) -> Iterable[Finding]:
         if shares[0] - shares[1] > 0.05:
             yield Finding(
                 "layer.saturation",
-                Stage.LAYER,
+                FindingStage.LAYER,
                 Severity.ERROR,
                 0.8,
                 f"{layer.pair.tensor} saturates on the board only",
@@ -122,7 +122,7 @@ def _range(
 ) -> Finding:
     return Finding(
         "quantization.range",
-        Stage.LAYER,
+        FindingStage.LAYER,
         Severity.WARNING,
         0.8,
         f"the range calibrated for {name} is too narrow",
@@ -187,7 +187,7 @@ def _shared(layer: LayerFacts, scale: float, spread: NDArray[Any], lost: NDArray
     widest = int(spread.argmax())
     return Finding(
         "quantization.shared_range",
-        Stage.LAYER,
+        FindingStage.LAYER,
         Severity.ERROR,
         0.9,
         f"output {layer.pair.tensor}: one scale for values of unlike size",
@@ -215,7 +215,7 @@ def _outlier(layer: LayerFacts, scale: float, spread: NDArray[Any], usual: float
     assert layer.noise is not None
     return Finding(
         "quantization.channel_outlier",
-        Stage.LAYER,
+        FindingStage.LAYER,
         Severity.WARNING,
         0.8,
         f"{layer.pair.tensor}: channel {widest} takes the range of all others",

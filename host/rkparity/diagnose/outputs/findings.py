@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
 from rkparity.diagnose.outputs.advice import Advice, advice_for, identities
 from rkparity.diagnose.outputs.explain import OutputExplanation, OutputReading
 from rkparity.diagnose.outputs.match import CACHE_LINE_NBYTES, Extent
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 
 _REFERENCE_GET = "RKNN manual, rknn_outputs_get"
 
@@ -39,7 +39,7 @@ def _named(explanation: OutputExplanation, best: OutputReading, advice: list[Adv
     first = advice[0]
     return Finding(
         id=identities(advice),
-        stage=Stage.OUTPUT,
+        stage=FindingStage.OUTPUT,
         severity=Severity.ERROR,
         confidence=_confidence(best, len(tied)),
         title=f"output {explanation.expected.index}: " + "; ".join(item.title for item in advice),
@@ -117,7 +117,7 @@ def _constant(explanation: OutputExplanation, value: float) -> Finding:
     zero = value == 0
     return Finding(
         id="output.untouched",
-        stage=Stage.OUTPUT,
+        stage=FindingStage.OUTPUT,
         severity=Severity.ERROR,
         confidence=0.9 if _varies(explanation) else 0.5,
         title=f"output {expected.index}: the buffer was never written" + (" (all zero)" if zero else ""),
@@ -146,7 +146,7 @@ def _stale(explanation: OutputExplanation) -> Finding:
     expected = explanation.expected
     return Finding(
         id="output.stale",
-        stage=Stage.OUTPUT,
+        stage=FindingStage.OUTPUT,
         severity=Severity.ERROR,
         confidence=0.97,
         title=f"output {expected.index}: the result of an earlier run",
@@ -184,7 +184,7 @@ def _linear(explanation: OutputExplanation) -> Finding:
         )
     return Finding(
         id="output.linear",
-        stage=Stage.OUTPUT,
+        stage=FindingStage.OUTPUT,
         severity=Severity.WARNING,
         confidence=0.8,
         title=f"output {expected.index}: scaled and shifted",
@@ -201,7 +201,7 @@ def _unexplained(explanation: OutputExplanation) -> Finding:
     expected = explanation.expected
     return Finding(
         id="output.unexplained",
-        stage=Stage.OUTPUT,
+        stage=FindingStage.OUTPUT,
         severity=Severity.WARNING,
         confidence=0.0,
         title=f"output {expected.index}: differs, and nothing known explains it",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
 from rkparity.diagnose.repeat.compare import DumpDifference, Repetition
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 
 _SYNC = (
     "memcpy(mem->virt_addr, pixels, size);\nrknn_mem_sync(ctx, mem, RKNN_MEMORY_SYNC_TO_DEVICE);\nrknn_run(ctx, NULL);"
@@ -18,7 +18,7 @@ def repeat_findings(repetition: Repetition) -> Iterable[Finding]:
     if repetition.unequal_files:
         yield Finding(
             "repeat.files",
-            Stage.REPEAT,
+            FindingStage.REPEAT,
             Severity.WARNING,
             0.9,
             "the runs did not dump the same layers",
@@ -37,7 +37,7 @@ def _different_inputs(repetition: Repetition) -> Iterable[Finding]:
     if repetition.same_held:
         yield Finding(
             "repeat.stale_input",
-            Stage.REPEAT,
+            FindingStage.REPEAT,
             Severity.ERROR,
             0.95,
             "different inputs reach the runtime as the same one",
@@ -55,7 +55,7 @@ def _different_inputs(repetition: Repetition) -> Iterable[Finding]:
     elif repetition.same_outputs:
         yield Finding(
             "repeat.stale_output",
-            Stage.REPEAT,
+            FindingStage.REPEAT,
             Severity.ERROR,
             0.9,
             "different inputs give the same outputs",
@@ -95,7 +95,7 @@ def _differing(repetition: Repetition, first: DumpDifference) -> Finding:
             return _unknown_inputs(first, evidence)
         return Finding(
             "repeat.input_changes",
-            Stage.REPEAT,
+            FindingStage.REPEAT,
             Severity.ERROR,
             0.95,
             "the same input reaches the runtime differently each time",
@@ -115,7 +115,7 @@ def _differing(repetition: Repetition, first: DumpDifference) -> Finding:
         )
     return Finding(
         "repeat.layer_changes",
-        Stage.REPEAT,
+        FindingStage.REPEAT,
         Severity.ERROR,
         0.95,
         f"the same input gives different results from operator {first.order} on",
@@ -135,7 +135,7 @@ def _differing(repetition: Repetition, first: DumpDifference) -> Finding:
 def _unknown_inputs(first: DumpDifference, evidence: list[Evidence]) -> Finding:
     return Finding(
         "repeat.inputs_differ",
-        Stage.REPEAT,
+        FindingStage.REPEAT,
         Severity.WARNING,
         0.5,
         "the runs had different inputs",

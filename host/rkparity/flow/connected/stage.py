@@ -14,9 +14,8 @@ from rkparity.compare.comparison import Comparison
 from rkparity.compare.thresholds import Thresholds, read_thresholds
 from rkparity.compare.verdict import Origin, Verdict
 from rkparity.diagnose.diagnose import Material, diagnose
-from rkparity.diagnose.findings import Evidence, Finding, Severity
-from rkparity.diagnose.findings import Stage as FindingStage
 from rkparity.errors import UsageError
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.flow.connected.lite import LiteAnswer, run_lite
 from rkparity.flow.deployed import DeployedModel, deploy_model, deployed_settings
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.flow.fp16.fit import Explanation, Numbers, spread
 from rkparity.toolkit.built_model import GraphInput
 from rkparity.toolkit.inputs import PreparedInput
@@ -45,7 +45,7 @@ def _layout(item: PreparedInput, graph: GraphInput, evidence: tuple[Evidence, ..
     equal = " Height, width and channels are equal here, so nothing complains about the shape."
     return Finding(
         id="input.layout",
-        stage=Stage.INPUT,
+        stage=FindingStage.INPUT,
         severity=Severity.ERROR,
         confidence=0.97,
         title=f"input {item.name} is {right.upper()}, it was taken as {item.layout}",
@@ -64,7 +64,7 @@ def _channels(item: PreparedInput, graph: GraphInput, evidence: tuple[Evidence, 
     flag = "false" if graph.rgb2bgr else "true"
     return Finding(
         id="input.channels",
-        stage=Stage.INPUT,
+        stage=FindingStage.INPUT,
         severity=Severity.ERROR,
         confidence=0.95,
         title=f"input {item.name} has its channels in the wrong order (RGB against BGR)",
@@ -99,7 +99,7 @@ def _mean_std(
     )
     return Finding(
         id=cause_id,
-        stage=Stage.INPUT,
+        stage=FindingStage.INPUT,
         severity=Severity.ERROR,
         confidence=0.97 if found.compared == "input" else 0.9,
         title=f"mean and std of input {item.name}: {why}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.runs import RunReader
 
 LARGEST = 65504.0
@@ -57,7 +57,7 @@ def range_findings(rows: tuple[RangeRow, ...], *, outputs_wrong: bool) -> tuple[
         findings.append(
             Finding(
                 id="fp16.overflow",
-                stage=Stage.LAYER,
+                stage=FindingStage.LAYER,
                 severity=severity,
                 confidence=0.98 if outputs_wrong else 0.8,
                 title=f"{first.name} exceeds the range of FP16",
@@ -84,7 +84,7 @@ def range_findings(rows: tuple[RangeRow, ...], *, outputs_wrong: bool) -> tuple[
         findings.append(
             Finding(
                 id="fp16.underflow",
-                stage=Stage.LAYER,
+                stage=FindingStage.LAYER,
                 severity=severity if not over else Severity.WARNING,
                 confidence=0.9,
                 title=f"{first.name} becomes all zero in FP16",

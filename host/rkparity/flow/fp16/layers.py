@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.flow.simulation import OutputScore, score
 from rkparity.runs import RunReader
 
@@ -78,7 +78,7 @@ def golden_wrong(first: LayerScore | None, worst: OutputScore, graph: OnnxGraph 
         )
     return Finding(
         id="toolkit.golden_wrong",
-        stage=Stage.LAYER,
+        stage=FindingStage.LAYER,
         severity=Severity.ERROR,
         confidence=0.95 if first is not None else 0.6,
         title=f"rknn-toolkit2 converts {what} wrongly" + (f" at {where}" if where else ""),
@@ -104,7 +104,7 @@ def input_unexplained(worst: OutputScore) -> Finding:
     """The finding that the conversion is right and the sample is not what the original was fed, by no known mistake."""
     return Finding(
         id="input.unexplained",
-        stage=Stage.INPUT,
+        stage=FindingStage.INPUT,
         severity=Severity.ERROR,
         confidence=0.9,
         title="the original was fed something else than the project's sample",
@@ -174,7 +174,7 @@ def simulator_wrong(first: LayerScore | None, worst: OutputScore, held: Concentr
     )
     return Finding(
         id="simulator.fp16",
-        stage=Stage.LAYER,
+        stage=FindingStage.LAYER,
         severity=Severity.ERROR if fails else Severity.WARNING,
         confidence=0.6,
         title=f"the FP16 simulator departs from golden from {where} on"

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity
-from rkparity.diagnose.findings import Stage as FindingStage
 from rkparity.errors import ToolkitError, UsageError
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.flow.fp16.causes import name_causes
 from rkparity.flow.fp16.fit import Explanation, fit_input, search
 from rkparity.flow.fp16.half_range import out_of_range, range_findings

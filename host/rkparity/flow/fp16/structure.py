@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity, Stage
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.runs import open_npy, read_npy_header, write_npy
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _fits(shape: Sequence[int], model: Sequence[int | None]) -> bool:
 def _finding(cause_id: str, title: str, cause: str, fix: str, code: str, subject: str) -> Finding:
     return Finding(
         id=cause_id,
-        stage=Stage.INPUT,
+        stage=FindingStage.INPUT,
         severity=Severity.ERROR,
         confidence=0.99,
         title=title,

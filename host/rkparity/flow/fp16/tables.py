@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity
-from rkparity.diagnose.findings import Stage as FindingStage
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.flow.fp16.layers import LayerScore
 from rkparity.flow.result import Table
 from rkparity.flow.simulation import OutputScore

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity
-from rkparity.diagnose.findings import Stage as FindingStage
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.flow.quantized.causes import MANUAL
 from rkparity.flow.quantized.selection import OperatorGraph
 from rkparity.toolkit.hybrid import Contribution, Operator, OutputError

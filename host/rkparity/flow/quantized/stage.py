@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.findings import Finding, Severity
 from rkparity.errors import ToolkitTimeoutError, UsageError
+from rkparity.findings.finding import Finding, Severity
 from rkparity.flow.quantized import causes, layer_causes, tables
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.hybrid import Hybrid, contributions_of, search_hybrid

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rkparity.diagnose.findings import Evidence, Finding, Severity
-from rkparity.diagnose.findings import Stage as FindingStage
+from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.hybrid import Hybrid
 from rkparity.flow.quantized.measure import sqnr_db

@@ -13,9 +13,8 @@ from rkparity.board.runs.run_app import run_app
 from rkparity.compare.thresholds import Thresholds, read_thresholds
 from rkparity.compare.verdict import Verdict
 from rkparity.diagnose.diagnose import Diagnosis, Material, diagnose
-from rkparity.diagnose.findings import Evidence, Finding, Severity
-from rkparity.diagnose.findings import Stage as FindingStage
 from rkparity.errors import BoardError, UsageError
+from rkparity.findings.finding import Finding, Severity
 from rkparity.flow.deployed import DeployedModel, deploy_model, deployed_settings
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
 from rkparity.flow.store import disk_nbytes, file_digest, key_of
@@ -25,8 +24,6 @@ from rkparity.trace import find_traces, read_trace
 
 if TYPE_CHECKING:
     from rkparity.flow.context import Context
-
-_RULE_STAGES = {"input": FindingStage.INPUT, "output": FindingStage.OUTPUT, "version": FindingStage.VERSIONS}
 
 
 def settings(context: Context) -> dict[str, Any]:
@@ -109,7 +106,7 @@ def _result(
 ) -> StageResult:
     comparison = diagnosis.comparison
     assert comparison is not None
-    linted = _lint_findings(checked)
+    linted = () if checked is None else checked.findings
     findings = [*diagnosis.findings, *linted]
     findings.sort(key=lambda item: list(Severity).index(item.severity))
     errors = [item for item in findings if item.severity is Severity.ERROR]
@@ -160,25 +157,3 @@ def _next(verdict: StageVerdict, findings: Sequence[Finding]) -> str:
     if verdict is StageVerdict.INCOMPLETE:
         return "see what was not compared, mend that, and run the stage again"
     return "the deployment computes what the simulator computes; measure the accuracy on your data set"
-
-
-def _lint_findings(checked: Lint | None) -> list[Finding]:
-    """What lint says, as findings of the diagnosis."""
-    if checked is None:
-        return []
-    return [
-        Finding(
-            id=f"lint.{item.rule}",
-            stage=next((stage for name, stage in _RULE_STAGES.items() if name in item.rule), FindingStage.INPUT),
-            severity=Severity(item.severity.value),
-            confidence=0.9,
-            title=item.title,
-            cause=item.why,
-            evidence=(Evidence("trace", f"call {', '.join(map(str, item.calls))}", {"count": float(item.count)}),),
-            fix=item.fix,
-            fix_code=item.snippet,
-            reference=item.reference,
-            subject=item.tensor,
-        )
-        for item in checked.findings
-    ]

@@ -1,27 +1,15 @@
-"""What a rule is, what it sees, and what becomes of it: a finding with its evidence and its fix."""
+"""What a rule is and what it sees."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable, Union
+from typing import TYPE_CHECKING, Callable
+
+from rkparity.findings.finding import Severity, Value
 
 if TYPE_CHECKING:
     from rkparity.lint.subject import Subject
-
-Value = Union[str, int, float, bool, None]
-
-
-class Severity(str, enum.Enum):
-    """`error`: what the program does is wrong; `warning`: it looks wrong; `info`: worth knowing."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-SEVERITY_ORDER = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 
 
 @dataclass(frozen=True)
@@ -56,29 +44,6 @@ class Rule:
     snippet: str
     check: Callable[[Subject], Iterable[Observation]]
     is_general: bool = False
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A rule's observations about one tensor of one context, merged; `why` and `values` are those of the first.
-
-    `process` is the process id of the trace, 0 for what concerns the whole run. `calls` are the first call numbers, at
-    most `MAX_CALLS_NAMED`; `count` is how often it was seen.
-    """
-
-    rule: str
-    severity: Severity
-    title: str
-    process: int
-    context: int
-    tensor: str
-    calls: tuple[int, ...]
-    count: int
-    why: str
-    values: Mapping[str, Value]
-    fix: str
-    snippet: str
-    reference: str
 
 
 @dataclass(frozen=True)
