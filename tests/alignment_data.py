@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rkparity.compare.alignment import DumpEntry
-from rkparity.runs.dump_names import parse_dump_name
+from rkparity.runs.dump_names import DumpSuffix, compose_dump_stem, parse_dump_name
 from rkparity.runs.manifest import (
     FUSED_BEFORE_QUANTIZATION,
     Engine,
@@ -34,6 +35,11 @@ class Case:
     reference: Manifest
     attributes: list[dict[str, Any]]
     quantization: list[dict[str, Any]]
+
+
+def compose_dump_name(index: int, op_type: str, tensor: str, shape: Sequence[int], suffix: DumpSuffix) -> str:
+    """The file name librknnrt gives the `.npy` dump of `tensor` (its real name)."""
+    return f"{compose_dump_stem(index, op_type, tensor, shape)}_{suffix.value}.npy"
 
 
 def load_case(name: str) -> Case:

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,6 @@ class _Child:
     answer: dict[str, Any] | None = None
     pending: bytes = b""
     deadline: float | None = None
-    relayed: list[bytes] = field(default_factory=list)
 
 
 def run_in_child(

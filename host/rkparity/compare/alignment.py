@@ -20,7 +20,6 @@ class MatchRule(str, enum.Enum):
     """As EXACT_NAME; the dump's operator is a fused group and the tensor is the group's last one."""
     SYNTHETIC = "synthetic-name"
     """The names differ by what the toolkit adds (-rs, _rs, _mm, _int8, __float16, New_input_) or by a leading path."""
-    SHAPE_ORDER = "shape-order"
     """Only shape and order agree: a suggestion, never a pair."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,8 +150,3 @@ def score(name: str, test: NDArray[Any], reference: NDArray[Any]) -> OutputScore
 def output_names(run: RunReader) -> list[str]:
     """The names of a run's outputs, in execution order."""
     return [record.name for record in run.manifest.tensors if record.role is Role.OUTPUT]
-
-
-def without_quantization(spec: BuildSpec) -> BuildSpec:
-    """The same build as FP16."""
-    return replace(spec, do_quantization=False, dataset=None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rkparity.errors import UsageError
-from rkparity.runs.dump_names import INPUT_OPERATOR, OUTPUT_OPERATOR, compose_dump_stem
+from rkparity.runs.dump_names import OUTPUT_OPERATOR, compose_dump_stem
 
 
 class TensorKind(enum.Enum):
@@ -244,10 +244,6 @@ class Model:
             (node for node in self.nodes if any(self.tensors[index].name == tensor_name for index in node.outputs)),
             None,
         )
-
-    def input_nodes(self) -> tuple[Node, ...]:
-        """The InputOperators, in execution order."""
-        return tuple(node for node in self.nodes if node.op_type == INPUT_OPERATOR)
 
 
 def nhwc_shape(shape: Sequence[int]) -> tuple[int, ...]:

@@ -110,11 +110,6 @@ def sanitize(tensor_name: str) -> str:
     return tensor_name.translate(_SANITIZED)
 
 
-def compose_dump_name(index: int, op_type: str, tensor: str, shape: Sequence[int], suffix: DumpSuffix) -> str:
-    """The file name librknnrt gives the `.npy` dump of `tensor` (its real name)."""
-    return f"{compose_dump_stem(index, op_type, tensor, shape)}_{suffix.value}.npy"
-
-
 def compose_dump_stem(index: int, op_type: str, tensor: str, shape: Sequence[int]) -> str:
     """The dump's file name up to its suffix, for when the type the runtime will choose is not known."""
     sizes = "".join(f"_{size}" for size in shape)

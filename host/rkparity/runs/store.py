@@ -65,7 +65,6 @@ class RunWriter:
     def __init__(self, path: Path, *, force: bool = False) -> None:
         check_new_folder(path, force=force)
         self.path = path
-        self._force = force
         self._manifest: Manifest | None = None
         self._tensor_count = 0
         self._input_count = 0

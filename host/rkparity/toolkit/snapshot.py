@@ -87,13 +87,6 @@ def open_snapshot(path: Path, *, model: Model | None = None, outputs: Sequence[s
     return Snapshot(path, golden, simulator, _runtime(path, model, warnings), printed, tuple(warnings))
 
 
-def read_snapshot(path: Path) -> tuple[RunReader, ...]:
-    """The runs of a snapshot: golden, simulator and, where there is one, runtime."""
-    snapshot = open_snapshot(path)
-    runs = (snapshot.golden, snapshot.simulator)
-    return runs if snapshot.runtime is None else (*runs, snapshot.runtime)
-
-
 def _entries(path: Path, printed: Sequence[PrintedRow], warnings: list[str]) -> list[_Entry]:
     if (path / MAP_NAME).is_file():
         names = [(pair.name, pair.stem) for pair in read_name_map(path / MAP_NAME)]

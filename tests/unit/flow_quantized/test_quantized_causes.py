@@ -94,7 +94,7 @@ def layer(index: int, single: float, *, fused: bool = False, op_type: str = "Con
 
 def test_patterns_are_read_as_the_manual_reads_them() -> None:
     fine = layer_causes.read_pattern([layer(0, 0.9999), layer(1, 0.3, fused=True)])
-    assert fine.fine and fine.bad == ()
+    assert fine.bad == ()
     assert "look at settings" in fine.text(BASE)
     bad = layer_causes.read_pattern([layer(0, 0.9999), layer(1, 0.8)])
     assert [item.name for item in bad.bad] == ["t1"]

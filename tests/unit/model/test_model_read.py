@@ -153,7 +153,7 @@ def test_several_inputs_come_in_the_order_of_the_api() -> None:
         ("meta", 0.0, 1.0),
     ]
     assert model.normalization[2].is_identity
-    assert [node.op_type for node in model.input_nodes()] == ["InputOperator"] * 3
+    assert [node.op_type for node in model.nodes if node.op_type == "InputOperator"] == ["InputOperator"] * 3
     producer = model.producer("relu0")
     assert producer is not None
     assert (producer.index, producer.op_type) == (4, "ConvAddRelu")

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignment_data import DATA
+from alignment_data import DATA, compose_dump_name
 from rkparity.errors import DataError
 from rkparity.runs.dump_names import (
     DumpSuffix,
-    compose_dump_name,
     parse_dump_name,
     sanitize,
 )

@@ -13,7 +13,7 @@ from rkparity.cli.main import main
 from rkparity.errors import DataError, UsageError
 from rkparity.model import read_model
 from rkparity.runs import Engine, Precision, Role, RunReader
-from rkparity.toolkit.snapshot import FUSED_REASON, is_snapshot, open_snapshot, read_snapshot
+from rkparity.toolkit.snapshot import FUSED_REASON, is_snapshot, open_snapshot
 
 MODELS = Path(__file__).resolve().parents[2] / "data" / "models"
 
@@ -36,7 +36,7 @@ def test_tensors_are_those_of_the_snapshot_in_its_order(odd_int8: Path) -> None:
     assert snapshot.golden.manifest.engine is Engine.GOLDEN
     assert snapshot.simulator.manifest.precision is Precision.QUANTIZED
     assert snapshot.runtime is None
-    assert [run.manifest.engine for run in read_snapshot(odd_int8)] == [Engine.GOLDEN, Engine.SIMULATOR]
+    assert snapshot.simulator.manifest.engine is Engine.SIMULATOR
 
 
 def test_an_fp16_snapshot_is_told_from_a_quantised_one(tmp_path: Path) -> None:
@@ -45,7 +45,8 @@ def test_an_fp16_snapshot_is_told_from_a_quantised_one(tmp_path: Path) -> None:
 
 
 def test_overwritten_files_belong_to_the_last_name_only(odd_int8: Path) -> None:
-    for run in read_snapshot(odd_int8):
+    snapshot = open_snapshot(odd_int8)
+    for run in (snapshot.golden, snapshot.simulator):
         reasons = {record.name: record.not_comparable for record in run.manifest.tensors if record.not_comparable}
         assert set(reasons) == {"a/b", "a_b"}
         assert "overwritten by tensor 'a:b'" in reasons["a/b"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -159,9 +158,3 @@ def _likeness(view: DecodedPicture) -> float:
             return -1.0
         results.append(float(np.mean(per_channel)))
     return min(results)
-
-
-def pictures_of(problem: Problem, view: DecodedPicture) -> Iterator[NDArray[Any]]:
-    """Every channel of the view's picture."""
-    for channel in range(view.layout.source[2]):
-        yield view.plane(channel)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rkparity.diagnose.inputs.base_pixels import KNOWN
 from rkparity.diagnose.inputs.records import Step
-from rkparity.diagnose.inputs.runtime import HALF, QUANTIZED, UNTOUCHED, Problem
+from rkparity.diagnose.inputs.runtime import HALF, QUANTIZED, Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -304,11 +304,6 @@ def robust_line(x: NDArray[Any], y: NDArray[Any]) -> tuple[float, float]:
         if used.sum() < 3:
             break
     return factor, offset
-
-
-def is_untouched(problem: Problem) -> bool:
-    """Whether observed numbers are exactly what was given."""
-    return problem.runtime.kind == UNTOUCHED
 
 
 def _text(values: NDArray[Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rkparity.errors import UsageError
@@ -134,11 +134,6 @@ def graph_inputs_of(reference: ReferenceOutputs, built: BuiltModel, framework: s
             return None
         found.append(turned.reshape(graph.shape))
     return tuple(found)
-
-
-def renamed(reference: ReferenceOutputs, outputs: Mapping[str, NDArray[Any]]) -> ReferenceOutputs:
-    """The same reference outputs, replaced."""
-    return replace(reference, outputs=dict(outputs))
 
 
 def _count(shape: Sequence[int]) -> int:

@@ -12,8 +12,6 @@ from rkparity.flow.quantized.selection import OperatorGraph
 from rkparity.toolkit.hybrid import Contribution, Operator, OutputError
 
 SINGLE_BAD = 0.99
-SINGLE_FINE = 0.999
-"""The toolkit's own colours mark a single cosine below 0.999."""
 LAYER_SHARE = 0.2
 LAST_SHARE = 0.3
 HALF = 0.5
@@ -21,10 +19,9 @@ HALF = 0.5
 
 @dataclass(frozen=True)
 class QuantizationPattern:
-    """How `entire` and `single` go together: `bad` are layers bad by themselves, `fine` says that all are fine."""
+    """How `entire` and `single` go together: `bad` are layers bad by themselves."""
 
     bad: tuple[Operator, ...]
-    fine: bool
     worst: Operator | None
 
     def text(self, base: OutputError) -> str:
@@ -43,7 +40,7 @@ def read_pattern(operators: Sequence[Operator]) -> QuantizationPattern:
     shown = [item for item in operators if not item.fused and math.isfinite(item.single.cosine)]
     bad = tuple(item for item in shown if item.single.cosine < SINGLE_BAD)
     worst = min(shown, key=lambda item: item.single.cosine, default=None)
-    return QuantizationPattern(bad, all(item.single.cosine >= SINGLE_FINE for item in shown), worst)
+    return QuantizationPattern(bad, worst)
 
 
 def layer_findings(

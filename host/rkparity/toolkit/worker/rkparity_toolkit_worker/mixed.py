@@ -18,8 +18,6 @@ import numpy as np
 from rkparity_toolkit_worker.capture import layer_tap_works, replaced, snapshot_tap_works
 from rkparity_toolkit_worker.failures import JobFailed, call_toolkit
 
-FP16_MAX = 65504.0
-
 
 @dataclass
 class SessionOperator:
