@@ -15,7 +15,7 @@ from rkparity.compare.input_evidence import gather
 from rkparity.compare.inputs import InputEvidence, InputProof
 from rkparity.compare.source import TensorSource
 from rkparity.compare.verdict import Verdict
-from rkparity.diagnose.inputs.records import ExpectedInput, ObservedInput
+from rkparity.diagnose.inputs.problem import ExpectedInput, ObservedInput
 from rkparity.diagnose.outputs.sources import beside
 from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.model.records import Model

@@ -12,7 +12,7 @@ import pytest
 
 from rkparity.diagnose.inputs import ExpectedInput, InputExplanation, ObservedInput, explain_input
 from rkparity.diagnose.inputs.causes import UNEXPLAINED
-from rkparity.diagnose.inputs.png import write_png
+from rkparity.diagnose.inputs.findings import write_png
 from rkparity.diagnose.inputs.resample import resize_taps
 from rkparity.diagnose.registry import causes
 from rkparity.errors import DataError

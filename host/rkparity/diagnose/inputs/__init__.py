@@ -1,7 +1,7 @@
 """Finds what was done to a model's input: the change that turns the expected input into the observed one."""
 
 from rkparity.diagnose.inputs.explain import explain_input
-from rkparity.diagnose.inputs.records import (
+from rkparity.diagnose.inputs.problem import (
     ExpectedInput,
     InputExplanation,
     InputHypothesis,

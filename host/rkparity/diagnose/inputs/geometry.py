@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.inputs.records import Step
+from rkparity.diagnose.inputs.problem import Step
 from rkparity.diagnose.inputs.resample import METHODS, Taps, placed, resize_taps
 
 if TYPE_CHECKING:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.inputs.chains import Chain, Fit, encoded, given, measure
+from rkparity.diagnose.inputs.buffer_layout import DecodedPicture
+from rkparity.diagnose.inputs.chains import Chain, Fit, PicturePair, encoded, given, measure
 from rkparity.diagnose.inputs.colour import Colour, grey, mixes, orders
-from rkparity.diagnose.inputs.decoded_pictures import DecodedPicture
 from rkparity.diagnose.inputs.geometry import Geometry
-from rkparity.diagnose.inputs.pairing import PicturePair
-from rkparity.diagnose.inputs.runtime import QUANTIZED, Problem
+from rkparity.diagnose.inputs.problem import QUANTIZED, Problem
 from rkparity.diagnose.inputs.values import PixelMap, fitted_maps, float_maps, value_maps
 
 if TYPE_CHECKING:

@@ -6,15 +6,13 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.inputs.candidates import all_methods, first_geometries
-from rkparity.diagnose.inputs.chains import Chain, Fit, measure, whole
-from rkparity.diagnose.inputs.chroma import subsampled
-from rkparity.diagnose.inputs.decoded_pictures import DecodedPicture, decoded_pictures
-from rkparity.diagnose.inputs.estimated import estimated, late_and_moved
+from rkparity.diagnose.inputs.buffer_layout import BufferReading, DecodedPicture, decoded_pictures, layouts
+from rkparity.diagnose.inputs.candidates import all_methods, estimated, first_geometries, late_and_moved
+from rkparity.diagnose.inputs.chains import Chain, Fit, PicturePair, measure, score_pairs, whole
+from rkparity.diagnose.inputs.colour import subsampled
 from rkparity.diagnose.inputs.geometry import Geometry
 from rkparity.diagnose.inputs.naming import Naming
-from rkparity.diagnose.inputs.pairing import PicturePair, score_pairs
-from rkparity.diagnose.inputs.runtime import Problem
+from rkparity.diagnose.inputs.problem import Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -228,7 +226,6 @@ def identity_fit(problem: Problem) -> tuple[Fit, NDArray[Any]]:
 
 def identity_picture(problem: Problem) -> DecodedPicture:
     """The observed elements as they are."""
-    from rkparity.diagnose.inputs.buffer_layout import BufferReading, layouts
 
     reading = BufferReading((), problem.observed.reshape(-1))
     return DecodedPicture(reading, next(layouts(problem.shape, (), ())), reading.elements.size)

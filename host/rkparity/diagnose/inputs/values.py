@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.inputs.base_pixels import KNOWN
-from rkparity.diagnose.inputs.records import Step
-from rkparity.diagnose.inputs.runtime import HALF, QUANTIZED, Problem
+from rkparity.diagnose.inputs.problem import HALF, KNOWN, QUANTIZED, Problem, Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

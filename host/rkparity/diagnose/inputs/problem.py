@@ -1,15 +1,116 @@
-"""What the runtime makes of numbers an application gives: the last step between an application and its dump."""
+"""The problem of an input's cause: what the search is given and answers, and what the runtime makes of numbers.
+
+`prepare_problem` brings the observed and the expected input to one order and to pixels; where the model does not hold
+the mean and std that were used, they are found from the values.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rkparity.diagnose.inputs.records import ExpectedInput, ObservedInput
 from rkparity.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from rkparity.findings.finding import Finding
+
+
+@dataclass(frozen=True)
+class ObservedInput:
+    """What the runtime held: an InputOperator dump, or an application's buffer decoded as it was declared.
+
+    `values`: (1, C, H, W) or (C, H, W) for pictures, any shape otherwise; uint8 for pixels before mean and std, floats
+    for values after them (dequantised), int8 for codes. `scale` and `zero_point` are the input tensor's when the model
+    is quantised; `float16` says that the model holds it in float16 (RKNN manual 7.2.2; evidence 160_gen_u8_nhwc_pt0).
+    `before_normalization`: floats an application gave, not yet normalised by the runtime. `given_range`: the smallest
+    and the largest number the application gave, in its own type, by the trace of its calls; None when not known.
+    """
+
+    values: NDArray[Any]
+    scale: float | None = None
+    zero_point: int = 0
+    float16: bool = False
+    before_normalization: bool = False
+    given_range: tuple[float, float] | None = None
+    name: str = ""
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class ExpectedInput:
+    """What the simulator was given: `raw` uint8 NHWC pixels, `normalized` float NCHW, or both.
+
+    `mean` and `std` are what the compiled model does itself, (x - mean) / std, one value per channel or one for all;
+    empty when it does nothing. `earlier` are raw inputs of earlier runs, to recognise a stale one.
+    """
+
+    raw: NDArray[Any] | None = None
+    normalized: NDArray[Any] | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    earlier: tuple[NDArray[Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that was done wrong. `id` is stable ("channels.bgr"), `text` says it, `numbers` are its parameters."""
+
+    id: str
+    text: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InputHypothesis:
+    """A chain of steps that turns the expected input into `predicted`.
+
+    `residual` is the root mean square of observed - predicted in `unit`s of what one pixel value (or one code of the
+    input's scale, if coarser) makes; `matched` the share of elements within the tolerance; `explained` the share of the
+    difference from the expected input that it removes; `cost` ranks (lower is better): it grows with the residual
+    and with every step; `relative`: what is left against the variation of the observed numbers.
+    """
+
+    steps: tuple[Step, ...]
+    residual: float
+    matched: float
+    explained: float
+    cost: float
+    confidence: float = 0.0
+    remaining: str = ""
+    relative: float = 0.0
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The steps' names, sorted."""
+        return tuple(sorted(step.id for step in self.steps))
+
+    @property
+    def text(self) -> str:
+        """The chain as one sentence part."""
+        return "; then ".join(step.text for step in self.steps) or "nothing: it is the expected input"
+
+
+@dataclass(frozen=True)
+class InputExplanation:
+    """The answer. `hypotheses` are ranked; empty when the input is the expected one or nothing comes near.
+
+    `healthy`: the observed input is the expected one. `unexplained`: no hypothesis explains it well enough to be
+    believed. `tied` are hypotheses that predict the same as the first. `residual` and `remaining` are the first one's.
+    """
+
+    hypotheses: tuple[InputHypothesis, ...]
+    healthy: bool
+    unexplained: bool
+    residual: float
+    unit: str
+    remaining: str
+    tied: tuple[InputHypothesis, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
 
 UNTOUCHED, QUANTIZED, HALF = "untouched", "quantised", "float16"
 
@@ -108,8 +209,6 @@ def prepare_problem(observed: ObservedInput, expected: ExpectedInput, picture: N
     """Brings both sides into one space; DataError when they do not belong together."""
     import numpy as np
 
-    from rkparity.diagnose.inputs.base_pixels import find_normalization
-
     values = _planar(observed.values)
     channels = values.shape[0]
     mean, std = _per_channel(expected, channels)
@@ -191,3 +290,55 @@ def _per_channel(expected: ExpectedInput, channels: int) -> tuple[NDArray[Any], 
     if mean.size not in (1, channels) or std.size not in (1, channels) or not std.all():
         mean, std = np.zeros(1), np.ones(1)
     return (np.resize(mean, channels), np.resize(std, channels))
+
+
+# Mean and std in common use, in pixel values: 0..1, -1..1 in three spellings, ImageNet, Caffe's means.
+KNOWN = (
+    ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
+    ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+    ((128.0, 128.0, 128.0), (128.0, 128.0, 128.0)),
+    ((127.5, 127.5, 127.5), (128.0, 128.0, 128.0)),
+    ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    ((103.53, 116.28, 123.675), (57.375, 57.12, 58.395)),
+    ((123.68, 116.78, 103.94), (58.393, 57.12, 57.375)),
+    ((103.94, 116.78, 123.68), (1.0, 1.0, 1.0)),
+    ((104.0, 117.0, 123.0), (1.0, 1.0, 1.0)),
+    ((123.0, 117.0, 104.0), (1.0, 1.0, 1.0)),
+    ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+)
+
+
+def find_normalization(
+    normalized: NDArray[Any], pixels: NDArray[Any] | None
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Mean and std, one value per channel, such that normalized * std + mean are whole numbers 0..255; None if none.
+
+    `normalized` and `pixels` are (H, W, C). With pixels they are fitted, without they are looked for among common ones.
+    """
+    import numpy as np
+
+    channels = normalized.shape[2]
+    flat = normalized.reshape(-1, channels)[:: max(1, normalized.size // (channels * 4096))].astype(np.float64)
+    if pixels is not None:
+        picked = pixels.reshape(-1, channels)[:: max(1, normalized.size // (channels * 4096))].astype(np.float64)
+        mean, std = np.zeros(channels), np.ones(channels)
+        for channel in range(channels):
+            x, y = flat[:, channel], picked[:, channel]
+            if np.ptp(x) == 0:
+                return None
+            std[channel], mean[channel] = np.polyfit(x, y, 1)
+            if np.abs(x * std[channel] + mean[channel] - y).max() > 0.05:
+                return None
+        for known_mean, known_std in KNOWN:
+            if channels == 3 and np.allclose(mean, known_mean, atol=0.02) and np.allclose(std, known_std, rtol=1e-3):
+                return np.asarray(known_mean), np.asarray(known_std)
+        return mean, std
+    for known_mean, known_std in KNOWN:
+        if channels != 3 and len(set(known_mean)) > 1:
+            continue
+        mean, std = np.resize(known_mean, channels), np.resize(known_std, channels)
+        numbers = flat * std + mean
+        whole = np.abs(numbers - np.rint(numbers)).max() < 0.02
+        if whole and numbers.min() > -0.5 and numbers.max() < 255.5 and np.ptp(numbers) > 16:
+            return np.asarray(mean, np.float64), np.asarray(std, np.float64)
+    return None
