@@ -20,10 +20,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # Which parts of the host each part may import. A part may always import itself, `errors`,
-# `io` and the package's version.
+# `io`, `console` and the package's version.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "io": set(),
+    "console": set(),
     "findings": set(),
     "runs": set(),
     "model": {"runs"},
@@ -131,7 +132,7 @@ def host_complaints(path: Path, host: Path) -> Iterator[str]:
             target = rest.split(".")[0]
             if target not in ARROWS:
                 yield complaint(item, f"rkparity.{target} is not a part that scripts/check_walls.py knows")
-            elif target not in ARROWS.get(part, set()) | {part, "errors", "io"}:
+            elif target not in ARROWS.get(part, set()) | {part, "errors", "io", "console"}:
                 yield complaint(item, f"{part} may not import {target}")
         elif top in RESERVED and part not in RESERVED[top]:
             yield complaint(item, f"only {' and '.join(sorted(RESERVED[top]))} may import {top}")

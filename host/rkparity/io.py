@@ -59,8 +59,14 @@ def write_text(path: Path, text: str, *, failure: type[RkparityError] = UsageErr
 
 
 def json_text(document: Mapping[str, Any]) -> str:
-    """A document as rkparity writes all of them; ValueError for NaN and Inf, which JSON has not."""
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """A document as rkparity writes all of them; ValueError for NaN and Inf, which JSON has not.
+
+    What would steer a terminal that shows the file is written as an escape of JSON, so the document means the same.
+    """
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(part if part == "\n" or part.isprintable() else json.dumps(part)[1:-1] for part in text)
 
 
 def write_json(

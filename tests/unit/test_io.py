@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -129,3 +130,10 @@ def test_there_is_one_atomic_writer_one_toml_reader_and_one_rule_for_what_exists
         "board/files/fetch.py",
         "board/files/tar_reader.py",
     }
+
+
+def test_json_holds_nothing_that_steers_a_terminal_and_means_the_same() -> None:
+    document = {"a\x9b": "\u202e \x7f \U000e0041 \u4e2d\n"}
+    text = json_text(document)
+    assert text == '{\n "a\\u009b": "\\u202e \\u007f \\udb40\\udc41 \u4e2d\\n"\n}\n'
+    assert json.loads(text) == document

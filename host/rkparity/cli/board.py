@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _info(transport: Transport, arguments: argparse.Namespace) -> int:
-    from rkparity.board.files.progress import printable
     from rkparity.board.install.preflight import inspect_board
+    from rkparity.console import printable
 
     info = inspect_board(transport, work_dir=arguments.work_dir)
     if arguments.json:

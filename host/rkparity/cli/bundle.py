@@ -22,12 +22,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Packs and says what is in it."""
     from rkparity.board.files.progress import size_text
+    from rkparity.console import printable
     from rkparity.flow.bundle import write_bundle
     from rkparity.flow.check import kept_report
     from rkparity.flow.store import Store
     from rkparity.project import find_project, read_project
     from rkparity.report.check_view import markdown
-    from rkparity.report.terminal import printable
 
     project = read_project(find_project(arguments.project))
     store = Store(project.output)

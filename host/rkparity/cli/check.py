@@ -42,13 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Checks, prints, writes the files; returns the worst stage's exit code."""
+    from rkparity.console import printable
     from rkparity.flow.check import check
     from rkparity.flow.context import Context
     from rkparity.flow.result import Stage
     from rkparity.flow.store import Store
     from rkparity.project import find_project, read_project
     from rkparity.report.check_view import terminal_lines
-    from rkparity.report.terminal import printable
 
     project = read_project(find_project(arguments.project))
     if arguments.virtual and arguments.board:
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _say(line: str) -> None:
     import sys
 
-    from rkparity.report.terminal import printable
+    from rkparity.console import printable
 
     print(printable(f"  {line}"), file=sys.stderr, flush=True)
 

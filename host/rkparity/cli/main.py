@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import cast
 
 from rkparity import __version__
 from rkparity.cli.registry import COMMANDS, Command, CommandModule
+from rkparity.console import escaped_output
 from rkparity.errors import ExitCode, RkparityError
 
 
@@ -28,11 +33,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_command(command: Command, arguments: Sequence[str], *, prog: str | None = None) -> int:
-    """Runs `command` with its own arguments; `prog` is the name shown in usage lines."""
+    """Runs `command` with its own arguments; `prog` is the name shown in usage lines.
+
+    Whatever happens, it ends with a documented exit code and without a traceback.
+    """
     for stream in (sys.stdout, sys.stderr):
         # Tensor names may hold anything; a terminal or pipe that cannot show it gets an escape, not a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    with escaped_output():
+        try:
+            with _sigterm_as_interrupt():
+                return _run(command, arguments, prog)
+        except RkparityError as error:
+            print_error(error)
+            return int(error.exit_code)
+        except _Terminated:
+            print("rkparity: terminated", file=sys.stderr)
+            return 128 + signal.SIGTERM
+        except KeyboardInterrupt:
+            print("rkparity: interrupted", file=sys.stderr)
+            return 128 + signal.SIGINT
+        except BrokenPipeError:
+            # The reader of our output (a pager, head) has gone; nothing more can be said to it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return int(ExitCode.ENVIRONMENT)
+        except Exception as error:  # noqa: BLE001 - the one guard for what nothing below it knows
+            from rkparity.cli.crash import unexpected
+
+            failure = unexpected(command.name, arguments, error)
+            print_error(failure)
+            return int(failure.exit_code)
+
+
+def _run(command: Command, arguments: Sequence[str], prog: str | None) -> int:
     try:
         module = cast(CommandModule, importlib.import_module(command.module))
         parser = argparse.ArgumentParser(
@@ -42,19 +76,29 @@ def run_command(command: Command, arguments: Sequence[str], *, prog: str | None 
         )
         module.configure(parser)
         return int(module.run(parser.parse_args(arguments)))
-    except RkparityError as error:
-        print_error(error)
-        return int(error.exit_code)
     except ModuleNotFoundError as error:
-        print_error(_missing(error))
-        return int(ExitCode.ENVIRONMENT)
-    except KeyboardInterrupt:
-        print("rkparity: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of our output (a pager, head) has gone; nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.ENVIRONMENT)
+        raise _missing(error) from error
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, raised as Ctrl-C is, so that everything is cleaned up the same way."""
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """While the block runs, SIGTERM raises `_Terminated`, where nobody handles it otherwise."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def print_error(error: RkparityError) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rkparity.board.files.progress import PlainReporter, Reporter, printable
+from rkparity.board.files.progress import PlainReporter, Reporter
+from rkparity.console import printable, unescaped
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -17,7 +18,7 @@ class BarReporter(Reporter):
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True)
+        self._console = Console(file=unescaped(sys.stderr))
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 

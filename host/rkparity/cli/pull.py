@@ -34,9 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Pulls and says what came."""
-    from rkparity.board.files.progress import printable, size_text
+    from rkparity.board.files.progress import size_text
     from rkparity.board.runs.pull import MAX_FILES, MAX_NBYTES, PullRequest, import_folder, pull_dumps
     from rkparity.cli.progress_bar import reporter
+    from rkparity.console import printable
     from rkparity.model import read_model
     from rkparity.runs import Engine, Precision
 

@@ -27,8 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Rebuilds the model, recomputes, prints where the run is."""
     check_new_folder(arguments.output, force=arguments.force)
+    from rkparity.console import printable
     from rkparity.flow.resimulate import resimulate_run
-    from rkparity.report.terminal import printable
     from rkparity.toolkit.bootstrap import find_toolkit_python
     from rkparity.toolkit.worker_client import Worker
 

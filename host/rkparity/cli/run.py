@@ -77,10 +77,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs and says what came of it."""
-    from rkparity.board.files.progress import printable, size_text
+    from rkparity.board.files.progress import size_text
     from rkparity.board.runs.job import InputFile, RunSettings
     from rkparity.board.runs.run import RunRequest, run_on_board
     from rkparity.cli.progress_bar import reporter
+    from rkparity.console import printable
     from rkparity.model import read_model
 
     target = target_of(arguments)

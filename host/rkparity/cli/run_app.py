@@ -163,7 +163,8 @@ def _recognise(logs: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _tell(report: AppReport) -> int:
-    from rkparity.board.files.progress import printable, size_text
+    from rkparity.board.files.progress import size_text
+    from rkparity.console import printable
     from rkparity.errors import ExitCode
 
     for warning in report.warnings:

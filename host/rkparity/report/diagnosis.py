@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
+from rkparity.console import printable, unescaped
 from rkparity.diagnose.diagnose import Diagnosis
 from rkparity.findings.finding import Finding, Severity
-from rkparity.report.terminal import printable
 
 _COLOURS = {Severity.ERROR: "\x1b[1;31m", Severity.WARNING: "\x1b[33m", Severity.INFO: "\x1b[36m"}
 _RESET = "\x1b[0m"
@@ -25,7 +25,7 @@ def print_diagnosis(diagnosis: Diagnosis, *, file: TextIO | None = None, headlin
     # A terminal's or pipe's encoding may lack a character of some tensor's name.
     encoding = getattr(stream, "encoding", None) or "utf-8"
     for line in diagnosis_lines(diagnosis, headline=headline, colour=colour):
-        print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=unescaped(stream) if colour else stream)
 
 
 def diagnosis_lines(diagnosis: Diagnosis, *, headline: bool = True, colour: bool = False) -> Iterable[str]:

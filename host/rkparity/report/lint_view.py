@@ -6,9 +6,9 @@ import os
 import sys
 from typing import TextIO
 
+from rkparity.console import printable, unescaped
 from rkparity.findings import Calls, Finding, Severity
 from rkparity.lint import Lint
-from rkparity.report.model_view import plain
 
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
@@ -27,7 +27,7 @@ def print_lint(lint: Lint, *, file: TextIO | None = None) -> None:
     if lint.unchecked:
         print("not checked:", file=stream)
         for item in lint.unchecked:
-            print(f"  {plain(item.what)}: {plain(item.reason)}", file=stream)
+            print(f"  {printable(item.what)}: {printable(item.reason)}", file=stream)
     print(_summary(lint), file=stream)
 
 
@@ -45,7 +45,7 @@ def _lines(finding: Finding) -> list[str]:
     lines = [f"{finding.severity.value.upper()} {finding.id}: {finding.title}"]
     if place:
         lines.append(f"  {', '.join(place)}{times}")
-    lines.append(f"  {plain(finding.cause)}")
+    lines.append(f"  {printable(finding.cause)}")
     lines.append(f"  fix: {finding.fix}")
     lines += [f"      {line}" for line in finding.fix_code.split("\n") if line]
     lines.append(f"  see: {finding.reference}")
@@ -68,4 +68,4 @@ def _print_coloured(line: str, style: str, stream: TextIO) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(file=stream).print(Text(line, style=style), soft_wrap=True)
+    Console(file=unescaped(stream)).print(Text(printable(line), style=style), soft_wrap=True)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
+from rkparity.console import printable, unescaped
 from rkparity.model.records import InputNormalization, Model, ModelTensor, shape_text
 from rkparity.runs.dump_names import OUTPUT_OPERATOR
 
@@ -30,16 +31,11 @@ def print_model(model: Model, *, file: TextIO | None = None) -> None:
             print(line, file=stream)
 
 
-def plain(text: str) -> str:
-    """`text` without control characters: names come from a file that is not trusted."""
-    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
-
-
 def _facts(model: Model) -> Iterator[str]:
     kind = ", quantised" if model.is_quantized else ", not quantised" if model.nodes else ""
-    yield f"{plain(str(model.path))}: {plain(model.platform) or 'unknown platform'}{kind}"
-    yield f"  file version {model.file_version}, toolkit {plain(model.compiler_version) or 'unknown'}"
-    yield f"  made from {plain(model.source_framework) or 'unknown'}, sha256 {model.sha256}"
+    yield f"{printable(str(model.path))}: {printable(model.platform) or 'unknown platform'}{kind}"
+    yield f"  file version {model.file_version}, toolkit {printable(model.compiler_version) or 'unknown'}"
+    yield f"  made from {printable(model.source_framework) or 'unknown'}, sha256 {model.sha256}"
     known = {item.name: item for item in model.normalization}
     for index, tensor in enumerate(model.input_tensors):
         yield f"  input  {index}  {_described(tensor)}{_normalized(known.get(tensor.name))}"
@@ -49,18 +45,18 @@ def _facts(model: Model) -> Iterator[str]:
         yield f"  built with rknn_batch_size {model.batch}; shapes are of the whole batch"
     for index, graph in enumerate(model.graphs if model.is_dynamic else ()):
         shapes = ", ".join(
-            f"{plain(graph.tensors[place].name)} {shape_text(shape)}"
+            f"{printable(graph.tensors[place].name)} {shape_text(shape)}"
             for place, shape in zip(graph.inputs, graph.input_shapes)
         )
         yield f"  shape set {index}  {shapes}{'  (shown here)' if index == model.graph else ''}"
     if model.nodes:
         yield f"  {len(model.nodes)} operators, {len(model.expected_dumps())} dumps a run"
     for warning in model.warnings:
-        yield f"  warning: {plain(warning)}"
+        yield f"  warning: {printable(warning)}"
 
 
 def _described(tensor: ModelTensor) -> str:
-    text = f"{plain(tensor.name)}  {_type(tensor)} {_shape(tensor)}"
+    text = f"{printable(tensor.name)}  {_type(tensor)} {_shape(tensor)}"
     if tensor.is_quantized and len(tensor.scale) == 1 and len(tensor.zero_point) == 1:
         text += f"  scale {tensor.scale[0]:.9g} zero point {tensor.zero_point[0]}"
     return text
@@ -87,8 +83,8 @@ def _rows(model: Model) -> Iterator[tuple[str, ...]]:
             tensor = model.tensors[index]
             yield (
                 str(node.index) if position == 0 else "",
-                plain(node.op_type) if position == 0 else "",
-                plain(tensor.name),
+                printable(node.op_type) if position == 0 else "",
+                printable(tensor.name),
                 _type(tensor),
                 _shape(tensor),
                 *_quantization(tensor),
@@ -126,7 +122,7 @@ def _print_rich(model: Model, rows: Sequence[Sequence[str]], stream: TextIO) -> 
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=stream, highlight=False)
+    console = Console(file=unescaped(stream), highlight=False)
     for line in _facts(model):
         console.print(Text(line))
     if not rows:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rkparity.compare.comparison import Comparison, NotCompared, PairResult
 from rkparity.compare.verdict import Origin, Verdict
+from rkparity.console import printable, unescaped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,16 +44,6 @@ def print_comparison(comparison: Comparison, *, every_layer: bool = False, file:
             print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
-def printable(text: str) -> str:
-    """`text` without control characters: names come from files of others and may hold escape sequences."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if not unicodedata.category(character).startswith("C") else f"\\x{ord(character):02x}"
-        for character in text
-    )
-
-
 def _plain_lines(comparison: Comparison, every_layer: bool) -> Iterable[str]:
     yield f"{_TITLES[comparison.verdict]}: {printable(comparison.headline)}"
     yield ""
@@ -73,7 +64,7 @@ def _print_rich(comparison: Comparison, every_layer: bool, stream: TextIO) -> No
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=stream, highlight=False)
+    console = Console(file=unescaped(stream), highlight=False)
     title = Text(f"{_TITLES[comparison.verdict]}: ", style=_STYLES[comparison.verdict])
     console.print(title + Text(printable(comparison.headline), style="default"))
     console.print()

@@ -21,9 +21,9 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-def run(blocked: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(blocked: str, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", PROGRAM, blocked, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,11 @@ def test_a_package_that_is_not_installed_is_named_with_the_extra(
     assert done.returncode == 3
 
 
-def test_a_module_of_rkparity_that_is_missing_is_a_bug_and_stays_one() -> None:
-    done = run("rkparity.cli.inspect", "inspect", "model.rknn")
-    assert "ModuleNotFoundError" in done.stderr
-    assert done.returncode == 1
+def test_a_module_of_rkparity_that_is_missing_is_a_bug_with_a_report(tmp_path: Path) -> None:
+    done = run("rkparity.cli.inspect", "inspect", "model.rknn", folder=tmp_path)
+    first, hint = done.stderr.splitlines()
+    assert first.startswith("rkparity: error: inspect met something it does not expect: ModuleNotFoundError: ")
+    report = next(tmp_path.glob("rkparity-crash-*.txt"))
+    assert report.name in hint
+    assert "Traceback (most recent call last)" in report.read_text()
+    assert done.returncode == 3

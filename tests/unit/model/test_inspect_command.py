@@ -10,7 +10,7 @@ import pytest
 
 from alignment_data import DATA
 from rkparity.cli.main import main
-from rkparity.report.model_view import plain
+from rkparity.console import printable
 
 MODELS = DATA / "models"
 
@@ -93,8 +93,8 @@ def test_damage_and_other_files_have_their_exit_codes(tmp_path: Path, capsys: py
 
 
 def test_names_cannot_send_escape_sequences() -> None:
-    assert plain("a\x1b[31m\nb\u202e") == "a\\x1b[31m\\x0ab\\x202e"
-    assert plain("模型/[red]") == "模型/[red]"
+    assert printable("a\x1b[31m\nb\u202e") == "a\\x1b[31m\\x0ab\\x202e"
+    assert printable("模型/[red]") == "模型/[red]"
 
 
 def test_a_terminal_without_unicode_gets_escapes() -> None:

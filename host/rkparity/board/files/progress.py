@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TextIO
 
+from rkparity.console import printable
+
 _PLAIN_EVERY_S = 5.0
 
 
@@ -75,8 +77,3 @@ def size_text(nbytes: float) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.2f} GB"
-
-
-def printable(text: str) -> str:
-    """`text` from a board without what could steer the terminal or fail to be printed."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
