@@ -93,7 +93,7 @@ def test_damage_and_other_files_have_their_exit_codes(tmp_path: Path, capsys: py
 
 
 def test_names_cannot_send_escape_sequences() -> None:
-    assert printable("a\x1b[31m\nb\u202e") == "a\\x1b[31m\\x0ab\\x202e"
+    assert printable("a\x1b[31m\nb\u202e") == "a\\x1b[31m\\x0ab\\u202e"
     assert printable("模型/[red]") == "模型/[red]"
 
 
