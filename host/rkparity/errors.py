@@ -49,6 +49,10 @@ class ToolkitError(RkparityError):
     """rknn-toolkit2 refused, failed or died; carries the toolkit's own last line."""
 
 
+class MissingPackageError(ToolkitError):
+    """The toolkit's environment lacks a framework that was asked for; the message says what to run."""
+
+
 class ToolkitTimeoutError(ToolkitError):
     """A job of rknn-toolkit2 was ended, or not begun, because its time was over."""
 

@@ -1,7 +1,7 @@
 """The original model in its own framework, as outputs and (ONNX) every tensor by name.
 
-The frameworks are those of the toolkit's environment: ONNX Runtime and OpenCV (Caffe, Darknet, frozen TensorFlow
-graphs) are there; TFLite and PyTorch when they were installed into it.
+The frameworks are those of the toolkit's environment: ONNX Runtime and OpenCV (Caffe, Darknet) are there; LiteRT,
+TensorFlow and PyTorch when `setup-toolkit` was told so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rkparity.errors import ToolkitError, UsageError
+from rkparity.errors import MissingPackageError, UsageError
 from rkparity.runs import open_npy, write_npy
 
 if TYPE_CHECKING:
@@ -123,16 +123,14 @@ def run_original(
             weights=spec.weights,
             inputs=files,
             outputs=list(outputs) or None,
+            names=list(spec.inputs),
             layers=layers,
             folder=str(folder),
         )
-    except ToolkitError as error:
-        if "not installed" not in error.message and "is installed" not in error.message:
-            raise
+    except MissingPackageError as error:
         raise UsageError(
             f"{spec.model}: cannot be run in its own framework: {error.message}",
-            hint="install the framework into the toolkit's environment, or give what it answers: "
-            '[original] outputs = ["output.npy"] in rkparity.toml',
+            hint='or give what it answers: [original] outputs = ["output.npy"] in rkparity.toml',
         ) from error
 
     def mapped(rows: Any) -> dict[str, NDArray[Any]]:

@@ -17,12 +17,14 @@ import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from rkparity.errors import ToolkitError, UsageError
+from rkparity.errors import ConfigError, ToolkitError, UsageError
 from rkparity.io import read_json, write_json
+from rkparity.toolkit.frameworks import FrameworkPackage, cpu_build
 
 SUPPORTED_VERSIONS = ("2.2.0", "2.3.0", "2.3.2", "2.5.0")
 DEFAULT_VERSION = "2.5.0"
@@ -42,6 +44,8 @@ REQUIREMENTS = (
     "opencv-python-headless<4.12",
     "setuptools<82",
 )
+# PyTorch's own index of CPU-only wheels.
+TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 PYTHON_ENVIRONMENT_VARIABLE = "RKPARITY_TOOLKIT_PYTHON"
 STAMP_NAME = "rkparity-toolkit.json"
 _STUB = Path(__file__).resolve().parent / "stub"
@@ -56,20 +60,15 @@ class Recipe:
     """What to put into the environment."""
 
     version: str = DEFAULT_VERSION
-    with_torch: bool = False
+    packages: frozenset[FrameworkPackage] = frozenset()
     torch_index_url: str | None = None
 
     def digest(self) -> str:
-        """A hash of everything that decides the environment's content."""
+        """A hash of everything that decides the environment's content, but for the frameworks added to it."""
         stand_in = {
             str(path.relative_to(_STUB)): path.read_text(encoding="utf-8") for path in sorted(_STUB.rglob("*.py"))
         }
-        content = {
-            "version": self.version,
-            "requirements": REQUIREMENTS,
-            "with_torch": self.with_torch,
-            "stand_in": {} if self.with_torch else stand_in,
-        }
+        content = {"version": self.version, "requirements": REQUIREMENTS, "stand_in": stand_in}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -119,22 +118,43 @@ def setup_toolkit(
         raise UsageError(
             f"rknn-toolkit2 {recipe.version} is not supported", hint="supported: " + ", ".join(SUPPORTED_VERSIONS)
         )
-    if not force and _is_complete(folder, recipe):
+    if not force and _missing_packages(folder, recipe) == ():
         return _python_of(folder)
-    interpreter = python or Path(sys.executable)
-    _check_interpreter(interpreter, recipe)
     with _locked(folder):
-        if not force and _is_complete(folder, recipe):
+        missing = _missing_packages(folder, recipe)
+        if missing == () and not force:
             return _python_of(folder)
-        if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
-            raise UsageError(f"{folder}: is not empty and is no Python environment", hint="choose another --dest")
-        _make(folder, recipe, interpreter, tell)
+        have = set(_installed_packages(folder))
+        if missing is None or force:
+            interpreter = python or Path(sys.executable)
+            _check_interpreter(interpreter, recipe)
+            if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
+                raise UsageError(f"{folder}: is not empty and is no Python environment", hint="choose another --dest")
+            missing, have = tuple(item for item in FrameworkPackage if item in {*recipe.packages, *have}), set()
+            (folder / STAMP_NAME).unlink(missing_ok=True)
+            _make(folder, recipe, interpreter, tell)
+        (folder / STAMP_NAME).unlink(missing_ok=True)
+        try:
+            for package in missing:
+                _add(folder, recipe, package, tell)
+                have.add(package)
+        except ToolkitError:
+            # pip resolves and downloads everything before it changes anything: the environment is what it was.
+            _write_stamp(folder, recipe, have)
+            raise
+        _write_stamp(folder, recipe, have)
     return _python_of(folder)
 
 
+def version_in(folder: Path) -> str | None:
+    """The version of rknn-toolkit2 in an environment made by `setup_toolkit`; None when it is none."""
+    version = _stamp(folder).get("version")
+    return version if isinstance(version, str) else None
+
+
 def _make(folder: Path, recipe: Recipe, interpreter: Path, tell: Say) -> None:
-    (folder / STAMP_NAME).unlink(missing_ok=True)
-    tell(f"[1/4] environment {folder}")
+    """The environment without any framework package."""
+    tell(f"[1/3] environment {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "setup.log"
     # --clear empties the folder, the log with it, so the log starts after.
@@ -148,21 +168,41 @@ def _make(folder: Path, recipe: Recipe, interpreter: Path, tell: Say) -> None:
         )
     log.write_text(made.stdout + made.stderr, encoding="utf-8")
     python = _python_of(folder)
-    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-    tell(f"[2/4] rknn-toolkit2 {recipe.version}, without its dependencies")
-    _run([*pip, "--no-deps", f"rknn-toolkit2=={recipe.version}"], log, tell)
-    tell("[3/4] what it needs")
-    _run([*pip, *REQUIREMENTS], log, tell)
-    if recipe.with_torch:
-        tell("[4/4] PyTorch")
-        index = [] if recipe.torch_index_url is None else ["--index-url", recipe.torch_index_url]
-        _run([*pip, *index, "torch", "numpy<=1.26.4", "setuptools<82"], log, tell)
-    else:
-        tell("[4/4] a stand-in for PyTorch")
-        _install_stand_in(python)
+    tell(f"[2/3] rknn-toolkit2 {recipe.version}, without its dependencies")
+    _run([*_pip(python), "--no-deps", f"rknn-toolkit2=={recipe.version}"], log, tell)
+    tell("[3/3] what it needs, and a stand-in for PyTorch")
+    _run([*_pip(python), *REQUIREMENTS], log, tell)
+    _install_stub(python)
     _run([str(python), "-c", "from rknn.api import RKNN; RKNN()"], log, tell)
-    stamp = {"recipe": recipe.digest(), "version": recipe.version, "with_torch": recipe.with_torch}
-    write_json(folder / STAMP_NAME, stamp)
+
+
+def _add(folder: Path, recipe: Recipe, package: FrameworkPackage, tell: Say) -> None:
+    """Adds one framework; what the toolkit itself needs stays in the versions it works with."""
+    tell(f"[{package.option}] {package.label}")
+    python, log = _python_of(folder), folder / "setup.log"
+    if package is not FrameworkPackage.TORCH:
+        _run([*_pip(python), *package.requirements, *REQUIREMENTS], log, tell)
+        _run([str(python), "-c", "import tensorflow as tf; tf.lite.Interpreter"], log, tell)
+        return
+    index = [] if recipe.torch_index_url is None else ["--extra-index-url", recipe.torch_index_url]
+    cpu_only = [cpu_build(item) for item in package.requirements]
+    try:
+        _run([*_pip(python), *index, *cpu_only, *REQUIREMENTS], log, tell)
+    except ToolkitError:
+        if platform.machine() == "x86_64":
+            tell(
+                "      no CPU-only build here, so the one with CUDA: 5 GB more; --torch-index-url "
+                f"{TORCH_CPU_INDEX} has a CPU-only one"
+            )
+        _run([*_pip(python), *index, *package.requirements, *REQUIREMENTS], log, tell)
+    # Every other file of the stand-in is overwritten by PyTorch's own.
+    (_site_packages(python) / "torch" / "_missing.py").unlink(missing_ok=True)
+    _run([str(python), "-c", "import torch; torch.jit.load"], log, tell)
+
+
+def _pip(python: Path) -> list[str]:
+    options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    return [str(python), "-m", "pip", "install", *options]
 
 
 def _run(command: list[str], log: Path, tell: Say) -> None:
@@ -191,9 +231,13 @@ def _run(command: list[str], log: Path, tell: Say) -> None:
         )
 
 
-def _install_stand_in(python: Path) -> None:
+def _site_packages(python: Path) -> Path:
     script = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-    site = Path(subprocess.run([str(python), "-c", script], capture_output=True, text=True, check=True).stdout.strip())
+    return Path(subprocess.run([str(python), "-c", script], capture_output=True, text=True, check=True).stdout.strip())
+
+
+def _install_stub(python: Path) -> None:
+    site = _site_packages(python)
     for source in sorted(_STUB.rglob("*.py")):
         target = site / source.relative_to(_STUB)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -226,12 +270,35 @@ def _check_interpreter(python: Path, recipe: Recipe) -> None:
         )
 
 
-def _is_complete(folder: Path, recipe: Recipe) -> bool:
+def _stamp(folder: Path) -> Mapping[str, Any]:
+    """The record written last; empty when the environment is not there or half made."""
     try:
-        stamp = read_json(folder / STAMP_NAME)
-    except UsageError:
-        return False
-    return stamp.get("recipe") == recipe.digest() and _python_of(folder).exists()
+        return read_json(folder / STAMP_NAME)
+    except (UsageError, ConfigError):
+        return {}
+
+
+def _write_stamp(folder: Path, recipe: Recipe, have: Collection[FrameworkPackage]) -> None:
+    packages = {item.value: list(item.requirements) for item in FrameworkPackage if item in have}
+    write_json(folder / STAMP_NAME, {"recipe": recipe.digest(), "version": recipe.version, "packages": packages})
+
+
+def _installed_packages(folder: Path) -> frozenset[FrameworkPackage]:
+    packages = _stamp(folder).get("packages")
+    return frozenset(item for item in FrameworkPackage if isinstance(packages, dict) and item.value in packages)
+
+
+def _missing_packages(folder: Path, recipe: Recipe) -> tuple[FrameworkPackage, ...] | None:
+    """Which of the frameworks asked for, or there in another version, are to be added; None: all is to be made."""
+    stamp = _stamp(folder)
+    if stamp.get("recipe") != recipe.digest() or not _python_of(folder).exists():
+        return None
+    packages = stamp.get("packages")
+    have = packages if isinstance(packages, dict) else {}
+    wanted = {*recipe.packages, *_installed_packages(folder)}
+    return tuple(
+        item for item in FrameworkPackage if item in wanted and have.get(item.value) != list(item.requirements)
+    )
 
 
 @contextlib.contextmanager

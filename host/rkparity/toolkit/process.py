@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rkparity.errors import ToolkitError, ToolkitTimeoutError
+from rkparity.errors import MissingPackageError, ToolkitError, ToolkitTimeoutError
+from rkparity.toolkit.cause_line import logged_line, raised_line
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _WORKER_PATH = Path(__file__).resolve().parent / "worker"
@@ -168,18 +169,20 @@ class WorkerProcess:
         )
 
     def _refusal(self, job: str, error: dict[str, Any], start: int) -> ToolkitError:
-        message = error["message"]
+        message, name = strip_colour(error["message"]), error["call"]
+        if error["kind"] == "missing":
+            return MissingPackageError(message)
+        if error["kind"] == "raised":
+            message = raised_line(message)
         if error["kind"] in ("code", "none"):
-            words = self._last_words(start)
-            message = f"{words} ({error['call']} {message})" if words else message
-        call = f" {error['call']}" if error["call"] else ""
-        return ToolkitError(f"rknn-toolkit2{call}: {strip_colour(message)}", hint=f"what it printed: {self.log}")
+            words = logged_line(self.log_since(start)).removeprefix(f"{name}: ")
+            message = f"{words} ({name} {message})" if words else message
+        return ToolkitError(
+            f"rknn-toolkit2{' ' + name if name else ''}: {message}", hint=f"what it printed: {self.log}"
+        )
 
     def _last_words(self, start: int) -> str:
-        lines = [line.strip() for line in self.log_since(start).splitlines() if line.strip()]
-        # `E RKNN: ... Unkown op target: 0` comes with every successful build.
-        errors = [line for line in lines if line.startswith("E ") and "Unkown op target" not in line]
-        return errors[-1][2:].strip() if errors else (lines[-1] if lines else "")
+        return logged_line(self.log_since(start))
 
     def _end(self) -> None:
         if self._process.poll() is None:

@@ -103,18 +103,25 @@ def test_a_framework_that_is_missing_is_named_with_what_to_install(tmp_path: Pat
     (tmp_path / "m.pt").write_bytes(b"PK")
     text = '[model]\nfile = "m.pt"\ninput_size_list = [[1, 3, 8, 8]]\n{}\n[input]\nfiles = ["x.npy"]\nlayout = "nchw"\n'
     (tmp_path / "rkparity.toml").write_text(text.format(""))
-    with pytest.raises(
-        ToolkitError,
-        match=r"small stand-in for PyTorch, which does not have it: run `rkparity setup-toolkit --with-torch`",
-    ):
+    with pytest.raises(ToolkitError) as refused:
         run_stage(tmp_path / "rkparity.toml", Stage.FP16, toolkit_python())
+    assert refused.value.message == (
+        "PyTorch models need PyTorch, and this toolkit environment has rkparity's small stand-in for it: run "
+        f"`rkparity setup-toolkit --with-torch --dest {toolkit_python().parent.parent}`"
+    )
     (tmp_path / "rkparity.toml").write_text(text.format('inputs = ["x"]'))
     with pytest.raises(ToolkitError, match=r"takes no 'inputs': leave it out of .model. for a pytorch model"):
         run_stage(tmp_path / "rkparity.toml", Stage.FP16, toolkit_python())
     with Worker(toolkit_python()) as worker:
         spec = BuildSpec(Framework.TFLITE, str(tmp_path / "m.pt"))
-        with pytest.raises(UsageError, match="neither ai-edge-litert, tflite-runtime nor tensorflow is") as caught:
+        with pytest.raises(UsageError, match=r"run `rkparity setup-toolkit --with-tflite --dest ") as caught:
             run_original(worker, spec, [np.zeros((1, 8, 8, 3), np.float32)])
+        for framework, option in ((Framework.TFLITE, "tflite"), (Framework.TENSORFLOW, "tensorflow")):
+            with pytest.raises(ToolkitError) as refused:
+                worker.build(BuildSpec(framework, str(tmp_path / "m.pt"), inputs=("x",)[: option == "tensorflow"]))
+            assert f"which this toolkit environment does not have: run `rkparity setup-toolkit --with-{option}" in (
+                refused.value.message
+            )
     assert "[original] outputs" in caught.value.hint
 
 

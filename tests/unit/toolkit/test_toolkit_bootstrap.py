@@ -13,6 +13,7 @@ import pytest
 from rkparity.errors import ToolkitError, UsageError
 from rkparity.toolkit import bootstrap
 from rkparity.toolkit.bootstrap import Recipe, find_toolkit_python, setup_toolkit
+from rkparity.toolkit.frameworks import FrameworkPackage
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,8 +25,9 @@ case "$*" in
     "-m venv"*) for folder; do :; done; mkdir -p "$folder/bin"
         cp "$0" "$folder/bin/python"; touch "$folder/pyvenv.cfg" ;;
     "-m pip"*) echo "$*" >> "{calls}"; echo "Downloading something-1.0.whl (1 MB)"
+        case "$*" in *torch==*+cpu*) if [ -f "{no_cpu}" ]; then echo "ERROR: No CPU"; exit 1; fi ;; esac
         if [ -f "{fail}" ]; then echo "ERROR: No matching distribution found for rknn-toolkit2==9"; exit 1; fi ;;
-    "-c from rknn"*) exit 0 ;;
+    "-c from rknn"* | "-c import torch"* | "-c import tensorflow"*) exit 0 ;;
 esac
 """
 
@@ -33,7 +35,7 @@ esac
 def fake_python(folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     python = folder / "python"
-    python.write_text(FAKE_PYTHON.format(calls=folder / "calls", fail=folder / "fail"))
+    python.write_text(FAKE_PYTHON.format(calls=folder / "calls", fail=folder / "fail", no_cpu=folder / "no-cpu"))
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
     return python
 
@@ -55,18 +57,62 @@ def test_set_up_runs_the_recipe_once(tmp_path: Path) -> None:
     assert "numpy<=1.26.4" in calls[1]
     assert len(calls) == 2
     assert (tmp_path / "env" / "site" / "torch" / "nn" / "__init__.py").is_file()
-    assert said[0].startswith("[1/4]")
+    assert said[0].startswith("[1/3]")
     assert "      Downloading something-1.0.whl (1 MB)" in said
     started = time.monotonic()
     setup_toolkit(tmp_path / "env", Recipe("2.3.2"), python=python)
     assert time.monotonic() - started < 0.5
     assert len((tmp_path / "fake" / "calls").read_text().splitlines()) == 2
+
+
+def test_frameworks_are_added_to_what_is_there_and_stay(tmp_path: Path) -> None:
+    python = fake_python(tmp_path / "fake")
+    env, calls = tmp_path / "env", tmp_path / "fake" / "calls"
+    setup_toolkit(env, Recipe("2.3.2"), python=python)
+    torch = frozenset([FrameworkPackage.TORCH])
+    setup_toolkit(env, Recipe("2.3.2", torch, "https://example.org/x"), python=python)
+    lines = calls.read_text().splitlines()
+    assert len(lines) == 3
+    assert '--extra-index-url https://example.org/x torch==2.13.0+cpu; python_version >= "3.10"' in lines[2]
+    # What the toolkit itself needs is asked for again, so that nothing of it is replaced by a version it fails with.
+    assert "numpy<=1.26.4" in lines[2] and "setuptools<82" in lines[2]
+    assert not (env / "site" / "torch" / "_missing.py").exists()
+    tflite = frozenset([FrameworkPackage.TFLITE])
+    setup_toolkit(env, Recipe("2.3.2", tflite), python=python)
+    lines = calls.read_text().splitlines()
+    assert len(lines) == 4
+    assert "tensorflow-cpu==2.14.0" in lines[3] and "ai-edge-litert==2.3.0" in lines[3]
+    # Nothing is missing for any of these, and the version is told from the folder.
+    assert bootstrap.version_in(env) == "2.3.2"
+    for packages in (frozenset[FrameworkPackage](), torch, tflite, torch | tflite):
+        setup_toolkit(env, Recipe("2.3.2", packages), python=python)
+    assert len(calls.read_text().splitlines()) == 4
+    setup_toolkit(env, Recipe("2.3.2"), python=python, force=True)
+    assert len(calls.read_text().splitlines()) == 8
+
+
+def test_without_a_cpu_build_the_one_of_the_index_is_taken_and_its_size_told(tmp_path: Path) -> None:
+    python = fake_python(tmp_path / "fake")
+    (tmp_path / "fake" / "no-cpu").touch()
+    said: list[str] = []
     setup_toolkit(
-        tmp_path / "env", Recipe("2.3.2", with_torch=True, torch_index_url="https://example.org/x"), python=python
+        tmp_path / "env", Recipe("2.3.2", frozenset([FrameworkPackage.TORCH])), python=python, say=said.append
     )
     calls = (tmp_path / "fake" / "calls").read_text().splitlines()
-    assert len(calls) == 5
-    assert "--index-url https://example.org/x torch" in calls[4]
+    assert "torch==2.13.0+cpu" in calls[2]
+    assert "torch==2.13.0;" in calls[3]
+    assert any("no CPU-only build" in line and bootstrap.TORCH_CPU_INDEX in line for line in said)
+
+
+def test_a_framework_that_cannot_be_added_leaves_the_environment_usable(tmp_path: Path) -> None:
+    python = fake_python(tmp_path / "fake")
+    env = tmp_path / "env"
+    setup_toolkit(env, Recipe("2.3.2"), python=python)
+    (tmp_path / "fake" / "fail").touch()
+    with pytest.raises(ToolkitError, match="No matching distribution"):
+        setup_toolkit(env, Recipe("2.3.2", frozenset([FrameworkPackage.TORCH])), python=python)
+    assert (env / "site" / "torch" / "_missing.py").is_file()
+    assert setup_toolkit(env, Recipe("2.3.2"), python=tmp_path / "absent") == env / "bin" / "python"
 
 
 def test_pip_s_last_line_is_the_error_and_the_next_try_starts_afresh(tmp_path: Path) -> None:

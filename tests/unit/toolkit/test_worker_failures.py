@@ -71,16 +71,14 @@ def test_sys_exit_does_not_end_the_worker(worker: Worker, tmp_path: Path) -> Non
 def test_a_return_code_comes_with_the_last_error_line_without_colours(worker: Worker, tmp_path: Path) -> None:
     with pytest.raises(ToolkitError) as caught:
         worker.build(spec_for(tmp_path, "code"))
-    assert caught.value.message == "rknn-toolkit2 build: build: dataset is needed! (build returned -1)"
+    assert caught.value.message == "rknn-toolkit2 build: dataset is needed! (build returned -1)"
 
 
 def test_no_result_is_an_error(worker: Worker, tmp_path: Path) -> None:
     built = worker.build(spec_for(tmp_path, "none"))
     with pytest.raises(ToolkitError) as caught:
         worker.infer(built.model_id, [np.zeros((1, 3, 4, 5), np.float32)])
-    assert caught.value.message == (
-        "rknn-toolkit2 inference: inference: float64 is not supported (inference returned nothing)"
-    )
+    assert caught.value.message == ("rknn-toolkit2 inference: float64 is not supported (inference returned nothing)")
 
 
 def test_an_abort_is_reported_once_and_remembered(worker: Worker, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 class MissingTorchError(AttributeError):
     """Something of PyTorch was asked for that the stand-in cannot serve; an AttributeError, so `hasattr` is false."""
@@ -9,7 +11,7 @@ class MissingTorchError(AttributeError):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"{name} was asked for, and this toolkit environment has rkparity's small stand-in for PyTorch, which does "
-            "not have it: run `rkparity setup-toolkit --with-torch`"
+            f"not have it: run `rkparity setup-toolkit --with-torch --dest {sys.prefix}`"
         )
 
 

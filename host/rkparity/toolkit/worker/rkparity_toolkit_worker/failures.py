@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import traceback
 from types import TracebackType
 from typing import Any, Callable
@@ -36,7 +38,7 @@ class ToolkitCall:
         if not isinstance(error, (Exception, SystemExit)) or isinstance(error, JobFailed):
             return
         traceback.print_exception(type(error), error, trace)
-        raise JobFailed("raised", self.call, last_line(str(error)) or type(error).__name__) from None
+        raise JobFailed("raised", self.call, str(error).strip() or type(error).__name__) from None
 
 
 def call_toolkit(call: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -49,8 +51,33 @@ def call_toolkit(call: str, function: Callable[..., Any], *args: Any, **kwargs: 
     return result
 
 
-def last_line(text: str) -> str:
-    """The last line that says something: rknn-toolkit2 raises ValueError with a whole traceback as its text."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    last = lines[-1] if lines else ""
-    return last[len("ValueError: ") :] if last.startswith("ValueError: ") else last
+def need_package(module: str, title: str, option: str, model: str) -> None:
+    """JobFailed with what to run when `module` is not installed in this environment.
+
+    The worker knows its environment by its folder only; `setup-toolkit --dest` adds to what is in a folder.
+    """
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise JobFailed("missing", "", f"{title} is installed and cannot be imported: {error}") from error
+        raise JobFailed(
+            "missing",
+            "",
+            f"{model} models need {title}, which this toolkit environment does not have: run "
+            f"`rkparity setup-toolkit {option} --dest {sys.prefix}`",
+        ) from error
+    except ImportError as error:
+        raise JobFailed("missing", "", f"{title} is installed and cannot be imported: {error}") from error
+
+
+def need_torch() -> None:
+    """The same for PyTorch, in whose place a stand-in may be."""
+    need_package("torch", "PyTorch", "--with-torch", "PyTorch")
+    if not hasattr(importlib.import_module("torch"), "jit"):
+        raise JobFailed(
+            "missing",
+            "",
+            "PyTorch models need PyTorch, and this toolkit environment has rkparity's small stand-in for it: run "
+            f"`rkparity setup-toolkit --with-torch --dest {sys.prefix}`",
+        )

@@ -23,7 +23,8 @@ from rkparity_toolkit_worker.capture import (
     save,
     snapshot_tap_works,
 )
-from rkparity_toolkit_worker.failures import JobFailed, ToolkitCall, call_toolkit
+from rkparity_toolkit_worker.converter_names import restart_name_counter
+from rkparity_toolkit_worker.failures import JobFailed, ToolkitCall, call_toolkit, need_package, need_torch
 from rkparity_toolkit_worker.hybrid_jobs import HybridJobs
 from rkparity_toolkit_worker.pictures import read_picture
 
@@ -248,6 +249,14 @@ def load_model(rknn: Any, spec: dict[str, Any]) -> None:
     unknown = [key for key in given if key not in inspect.signature(load).parameters]
     if unknown:
         raise JobFailed("argument", name, f"takes no {unknown[0]!r}: leave it out of [model] for a {framework} model")
+    if framework == "pytorch":
+        need_torch()
+    elif framework == "tflite":
+        need_package("tensorflow", "TensorFlow", "--with-tflite", "TFLite")
+    elif framework == "tensorflow":
+        need_package("tensorflow", "TensorFlow", "--with-tensorflow", "TensorFlow")
+    if framework in ("tflite", "tensorflow"):
+        restart_name_counter()
     call_toolkit(name, load, **paths, **given)
 
 

@@ -1,15 +1,16 @@
-"""The model in its own framework, run in the toolkit's environment: ONNX Runtime, OpenCV, TFLite, TorchScript."""
+"""The model in its own framework, run in the toolkit's environment."""
 
 from __future__ import annotations
 
 import importlib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
 import numpy as np
 
 from rkparity_toolkit_worker.capture import save
-from rkparity_toolkit_worker.failures import JobFailed, ToolkitCall
+from rkparity_toolkit_worker.failures import JobFailed, ToolkitCall, need_package, need_torch
 
 Named = Sequence["tuple[str, Any]"]
 
@@ -50,16 +51,20 @@ def run_original(
     weights: str | None,
     inputs: list[str],
     outputs: list[str] | None,
+    names: list[str],
     layers: bool,
     folder: str,
 ) -> dict[str, Any]:
-    """Runs the model on `inputs` (files, as its framework wants them); files of outputs and, for ONNX, of layers."""
+    """Runs the model on `inputs` (files, as its framework wants them); files of outputs and, for ONNX, of layers.
+
+    `names` are those of the inputs, where a frozen TensorFlow graph needs them.
+    """
     arrays = [np.load(path, allow_pickle=False) for path in inputs]
     runners: dict[str, Callable[[], tuple[str, Named, Named]]] = {
         "onnx": lambda: _onnx(model, arrays, outputs, layers),
         "caffe": lambda: _opencv("readNetFromCaffe", model, weights, arrays, outputs),
         "darknet": lambda: _opencv("readNetFromDarknet", model, weights, arrays, outputs),
-        "tensorflow": lambda: _opencv("readNetFromTensorflow", model, None, arrays, outputs),
+        "tensorflow": lambda: _tensorflow(model, arrays, names, outputs or []),
         "tflite": lambda: _tflite(model, arrays),
         "pytorch": lambda: _torchscript(model, arrays),
     }
@@ -117,8 +122,8 @@ def _onnx(model: str, arrays: list[Any], outputs: list[str] | None, layers: bool
         }
         names = list(dict.fromkeys([*wanted, *extra]))
         values = dict(zip(names, session.run(names, given)))
-    version = f"ONNX Runtime {onnxruntime.__version__}"
-    return version, [(name, values[name]) for name in wanted], [(name, values[name]) for name in extra if layers]
+    engine = f"ONNX Runtime {onnxruntime.__version__}"
+    return engine, [(name, values[name]) for name in wanted], [(name, values[name]) for name in extra if layers]
 
 
 def _opencv(
@@ -131,36 +136,107 @@ def _opencv(
         if len(arrays) != 1:
             raise JobFailed("argument", "OpenCV", "models of several inputs are run for ONNX only")
         net.setInput(arrays[0].astype(np.float32))
-        names = list(outputs or net.getUnconnectedOutLayersNames())
+        names = list(outputs or [_raw_head(net, name) for name in net.getUnconnectedOutLayersNames()])
         values = net.forward(names)
     return f"OpenCV {cv2.__version__}", list(zip(names, values)), []
 
 
+def _raw_head(net: Any, name: str) -> str:
+    """What a Darknet detection layer reads: the toolkit ends the model there, OpenCV decodes boxes as well.
+
+    OpenCV names Darknet's layers KIND_NUMBER, several to one section of the file (`conv_3`, `bn_3`, `leaky_4`), where a
+    layer's number is its section's, activations' one more.
+    """
+    if not name.startswith(("yolo_", "region_", "permute_")):
+        return name
+    layers = list(net.getLayerNames())
+    before = [layer for layer in layers[: layers.index(name)] if not layer.startswith("permute_")]
+    return str(before[-1])
+
+
+def _tensorflow(model: str, arrays: list[Any], inputs: list[str], outputs: list[str]) -> tuple[str, Named, Named]:
+    need_package("tensorflow", "TensorFlow", "--with-tensorflow", "TensorFlow")
+    tensorflow = importlib.import_module("tensorflow")
+    v1 = tensorflow.compat.v1
+    with ToolkitCall("TensorFlow"):
+        graph = v1.Graph()
+        with graph.as_default():
+            definition = v1.GraphDef()
+            definition.ParseFromString(Path(model).read_bytes())
+            v1.import_graph_def(definition, name="")
+        with v1.Session(graph=graph) as session:
+            wanted = [graph.get_tensor_by_name(_tensor_name(name)) for name in outputs]
+            given = [graph.get_tensor_by_name(_tensor_name(name)) for name in inputs]
+            feeds = {tensor: array.astype(tensor.dtype.as_numpy_dtype) for tensor, array in zip(given, arrays)}
+            values = session.run(wanted, feeds)
+    return f"TensorFlow {tensorflow.__version__}", list(zip(outputs, values)), []
+
+
+def _tensor_name(name: str) -> str:
+    """A node's first output, unless the name says which."""
+    return name if ":" in name else f"{name}:0"
+
+
 def _tflite(model: str, arrays: list[Any]) -> tuple[str, Named, Named]:
-    for name in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite"):
-        try:
-            module = importlib.import_module(name)
-        except ImportError:
-            continue
-        with ToolkitCall(name):
-            interpreter = module.Interpreter(model_path=model)
-            interpreter.allocate_tensors()
-            for detail, array in zip(interpreter.get_input_details(), arrays):
-                interpreter.set_tensor(detail["index"], array.astype(detail["dtype"]))
-            interpreter.invoke()
-            found = [(item["name"], interpreter.get_tensor(item["index"])) for item in interpreter.get_output_details()]
-        return name, found, []
-    raise JobFailed("missing", "TFLite", "neither ai-edge-litert, tflite-runtime nor tensorflow is installed")
+    engine, make = _tflite_interpreter()
+    with ToolkitCall(engine):
+        interpreter = make(model_path=model)
+        details = interpreter.get_input_details()
+        if len(details) != len(arrays):
+            raise JobFailed("argument", engine, f"the model has {len(details)} inputs, {len(arrays)} were given")
+        for detail, array in zip(details, arrays):
+            if tuple(detail["shape"]) != array.shape:
+                interpreter.resize_tensor_input(detail["index"], array.shape)
+        interpreter.allocate_tensors()
+        for detail, array in zip(details, arrays):
+            interpreter.set_tensor(detail["index"], _quantised(array, detail))
+        interpreter.invoke()
+        found = [
+            (item["name"], _dequantised(interpreter.get_tensor(item["index"]), item))
+            for item in interpreter.get_output_details()
+        ]
+    return engine, found, []
+
+
+def _tflite_interpreter() -> tuple[str, Any]:
+    """LiteRT; TensorFlow's own interpreter where only that is installed."""
+    try:
+        return f"LiteRT {version('ai-edge-litert')}", importlib.import_module("ai_edge_litert.interpreter").Interpreter
+    except (ImportError, PackageNotFoundError):
+        need_package("tensorflow", "LiteRT or TensorFlow", "--with-tflite", "TFLite")
+    tensorflow = importlib.import_module("tensorflow")
+    return f"TensorFlow Lite {tensorflow.__version__}", tensorflow.lite.Interpreter
+
+
+def _quantised(array: Any, detail: dict[str, Any]) -> Any:
+    """Values as a tensor of the model holds them; the toolkit's graph is float where the model is quantised."""
+    scale, zero_point = detail["quantization"]
+    if not scale or array.dtype.kind != "f":
+        return array.astype(detail["dtype"])
+    limits = np.iinfo(detail["dtype"])
+    return np.clip(np.rint(array / scale) + zero_point, limits.min, limits.max).astype(detail["dtype"])
+
+
+def _dequantised(array: Any, detail: dict[str, Any]) -> Any:
+    scale, zero_point = detail["quantization"]
+    return (array.astype(np.float32) - zero_point) * np.float32(scale) if scale else array
 
 
 def _torchscript(model: str, arrays: list[Any]) -> tuple[str, Named, Named]:
+    need_torch()
     torch = importlib.import_module("torch")
-    if not hasattr(torch, "jit"):
-        raise JobFailed("missing", "PyTorch", "PyTorch is not installed (only its stand-in)")
     with ToolkitCall("torch.jit"):
         network = torch.jit.load(model, map_location="cpu").eval()
         with torch.no_grad():
-            found = network(*[torch.from_numpy(np.ascontiguousarray(array)) for array in arrays])
-        listed = list(found) if isinstance(found, (tuple, list)) else [found]
-        named = [(f"output{index}", item.detach().numpy()) for index, item in enumerate(listed)]
+            found = network(*[torch.from_numpy(np.array(array)) for array in arrays])
+        named = [(f"output{index}", item.detach().numpy()) for index, item in enumerate(_flat(found))]
     return f"PyTorch {torch.__version__}", named, []
+
+
+def _flat(answer: Any) -> list[Any]:
+    """A network's tensors in their order, out of tuples, lists and dictionaries."""
+    if isinstance(answer, dict):
+        answer = list(answer.values())
+    if isinstance(answer, (tuple, list)):
+        return [tensor for item in answer for tensor in _flat(item)]
+    return [answer]
