@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary as Markdown")
     parser.add_argument("--virtual", action="store_true", help="use a virtual board (an emulated runtime)")
+    parser.add_argument(
+        "--resize", action="store_true", help="stretch a sample's picture to the model's size (resize in [input])"
+    )
     parser.add_argument("--quiet", action="store_true", help="say nothing while it works")
     add_toolkit_options(parser)
     add_board_options(parser)
@@ -51,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     from rkparity.report.check_view import terminal_lines
 
     project = read_project(find_project(arguments.project))
+    if arguments.resize:
+        project = replace(project, input=replace(project.input, resize=True))
     if arguments.virtual and arguments.board:
         raise UsageError("--virtual and --board exclude each other")
     only = None if arguments.stage is None else Stage(arguments.stage)

@@ -21,9 +21,11 @@ from rkparity.cli.options import (
 )
 from rkparity.cli.questions import ask, existing_files, numbers, one_file, some_files
 from rkparity.errors import ExitCode, ToolkitError, UsageError
+from rkparity.io import check_new_file
 from rkparity.toolkit.spec import BuildSpec
 
 if TYPE_CHECKING:
+    from rkparity.flow.project_file import Answers
     from rkparity.project import Project
 
 
@@ -40,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a further sample to measure accuracy on: a file per model input, comma-separated; may be repeated",
     )
     parser.add_argument("--layout", choices=("nhwc", "nchw"), help="of 4-D .npy samples")
+    parser.add_argument("--resize", action="store_true", help="stretch a sample's picture to the model's size")
     parser.add_argument(
         "--original-input",
         action="append",
@@ -105,9 +108,12 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(shlex.split(arguments.application or "")),
         uploads,
         arguments.budget,
+        arguments.resize,
     )
     target = arguments.output / "rkparity.toml" if arguments.output.is_dir() else arguments.output
     folder = target.resolve().parent
+    check_new_file(target, force=arguments.force)
+    _check_samples(answers, arguments.toolkit_python)
     write_project(target, project_text(answers, folder), force=arguments.force)
     project = read_project(target.resolve())
     shaped = _shaped(project, arguments.toolkit_python)
@@ -118,6 +124,21 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{target}: written; {project.model.framework} model {project.model.file.name}")
     print("next: rkparity check" + ("" if target.name == "rkparity.toml" else f" --project {target}"))
     return int(ExitCode.PASS)
+
+
+def _check_samples(answers: Answers, toolkit_python: Path | None) -> None:
+    """UsageError for a sample that the model cannot take; without the toolkit `rkparity check` says it."""
+    from rkparity.flow.sample_check import check_sample
+    from rkparity.toolkit.bootstrap import find_toolkit_python
+    from rkparity.toolkit.worker_client import Worker
+
+    try:
+        python = find_toolkit_python(toolkit_python)
+    except ToolkitError:
+        return
+    with Worker(python) as worker:
+        for files in (answers.inputs, *answers.more):
+            check_sample(worker, answers.spec, files, resize=answers.resize)
 
 
 def _shaped(project: Project, toolkit_python: Path | None) -> BuildSpec | None:

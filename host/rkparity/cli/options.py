@@ -71,6 +71,16 @@ def add_toolkit_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_toolkit_python(parser: argparse.ArgumentParser, why: str) -> None:
+    """Adds --toolkit-python to a command that starts the toolkit in some cases only."""
+    parser.add_argument(
+        "--toolkit-python",
+        type=Path,
+        metavar="FILE",
+        help=f"{why}: interpreter with rknn-toolkit2 (default: as for simulate)",
+    )
+
+
 def has_build_options(arguments: argparse.Namespace) -> bool:
     """Whether any option of `add_build_options` was given."""
     return any(getattr(arguments, name) not in (None, False, []) for name in _OPTION_NAMES)

@@ -1,7 +1,8 @@
 """Runs a compiled model on a board with every layer dumped, and keeps dumps, outputs, inputs and logs as a run.
 
 The device agent is copied to the board when it is not there yet (into ~/.cache/rkparity, no root, no pip). Inputs are
-.npy files as the application gives them to librknnrt, or raw .bin files with --type; pictures are not converted here.
+what `simulate` takes, before mean and std: .npy in NHWC or NCHW, pictures, or those of a run (--input-from); or raw
+.bin files with --type. The runtime gets 4-D inputs in NHWC whatever the file's layout is.
 --type, --fmt and --pass-through are given once for all inputs or once for each, in the order of --input.
 Exit codes: 0 done, 2 usage, 3 board, agent or transfer.
 """
@@ -9,12 +10,19 @@ Exit codes: 0 done, 2 usage, 3 board, agent or transfer.
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rkparity.board.link.connect import connect
-from rkparity.cli.options import add_board_options, target_of
+from rkparity.cli.options import add_board_options, add_toolkit_python, target_of
+from rkparity.cli.samples import add_sample_options, has_sample, sample_files
 from rkparity.errors import UsageError
+
+if TYPE_CHECKING:
+    from rkparity.board.runs.job import InputFile, RunSettings
+    from rkparity.model import Model
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,17 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from rkparity.board.runs.job import APIS, CORE_MASKS, FORMATS, TYPES
 
     parser.add_argument("--model", type=Path, required=True, metavar="M.rknn", help="the compiled model")
-    parser.add_argument(
-        "--input",
-        type=Path,
-        action="append",
-        required=True,
-        metavar="FILE",
-        dest="inputs",
-        help=".npy, or .bin with --type; once for each input of the model",
-    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN", help="the run folder to make")
     parser.add_argument("--force", action="store_true", help="replace RUN if it exists")
+    add_sample_options(parser)
+    add_toolkit_python(parser, "for pictures")
     inputs = parser.add_argument_group("inputs, as in rknn_input")
     inputs.add_argument(
         "--type", action="append", choices=list(TYPES), help="element type given to the runtime (default: the .npy's)"
@@ -78,50 +79,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs and says what came of it."""
     from rkparity.board.files.progress import size_text
-    from rkparity.board.runs.job import InputFile, RunSettings
     from rkparity.board.runs.run import RunRequest, run_on_board
     from rkparity.cli.progress_bar import reporter
     from rkparity.console import printable
     from rkparity.model import read_model
 
     target = target_of(arguments)
-    count = len(arguments.inputs)
-    types, formats = _each(arguments.type, count, "--type"), _each(arguments.fmt, count, "--fmt")
-    passes = _each(arguments.pass_through, count, "--pass-through")
+    if not has_sample(arguments):
+        raise UsageError("no input was given", hint="--input FILE, once per model input, or --input-from RUN")
     if arguments.repeat < 1:
         raise UsageError(f"--repeat {arguments.repeat}: must be 1 or more")
     if arguments.timeout is not None and arguments.timeout <= 0:
         raise UsageError(f"--timeout {arguments.timeout:g}: must be more than 0")
     if arguments.api == "general" and (arguments.native_outputs or arguments.output_fmt or arguments.output_type):
         raise UsageError("--native-outputs, --output-fmt and --output-type belong to --api zero-copy")
-    settings = RunSettings(
-        arguments.api,
-        _want_float(arguments.want_float),
-        arguments.prealloc,
-        arguments.native_outputs,
-        arguments.output_fmt,
-        arguments.output_type,
-        arguments.dump_quant,
-        arguments.repeat,
-        arguments.core_mask,
-        arguments.perf,
-        arguments.library,
-        arguments.timeout,
-    )
-    request = RunRequest(
-        read_model(arguments.model),
-        tuple(
-            InputFile(path, types[index], formats[index], passes[index] == "1")
-            for index, path in enumerate(arguments.inputs)
-        ),
-        arguments.output,
-        settings,
-        arguments.work_dir,
-        arguments.force,
-        arguments.keep,
-    )
-    with connect(target) as transport, reporter() as progress:
-        report = run_on_board(transport, request, progress)
+    settings = _settings(arguments)
+    model = read_model(arguments.model)
+    with tempfile.TemporaryDirectory(prefix="rkparity-sample-") as folder:
+        request = RunRequest(
+            model,
+            _inputs(arguments, model, Path(folder)),
+            arguments.output,
+            settings,
+            arguments.work_dir,
+            arguments.force,
+            arguments.keep,
+        )
+        with connect(target) as transport, reporter() as progress:
+            report = run_on_board(transport, request, progress)
     for warning in report.warnings:
         print(printable(f"warning: {warning}"))
     runtime = f"{report.runtime}{' (the EMULATED runtime)' if report.emulated else ''}"
@@ -135,6 +120,41 @@ def run(arguments: argparse.Namespace) -> int:
         print(printable(f"kept on the board: {report.kept}"))
     print(f"run: {report.run}")
     return 0
+
+
+def _settings(arguments: argparse.Namespace) -> RunSettings:
+    from rkparity.board.runs.job import RunSettings
+
+    return RunSettings(
+        arguments.api,
+        _want_float(arguments.want_float),
+        arguments.prealloc,
+        arguments.native_outputs,
+        arguments.output_fmt,
+        arguments.output_type,
+        arguments.dump_quant,
+        arguments.repeat,
+        arguments.core_mask,
+        arguments.perf,
+        arguments.library,
+        arguments.timeout,
+    )
+
+
+def _inputs(arguments: argparse.Namespace, model: Model, folder: Path) -> tuple[InputFile, ...]:
+    """The sample with what the options say about each input."""
+    from rkparity.board.runs.job import InputFile
+    from rkparity.console import printable
+
+    files, notes = sample_files(arguments, model, folder)
+    for note in notes:
+        print(printable(f"note: {note}"))
+    types, formats = _each(arguments.type, len(files), "--type"), _each(arguments.fmt, len(files), "--fmt")
+    passes = _each(arguments.pass_through, len(files), "--pass-through")
+    return tuple(
+        InputFile(file.path, types[index], formats[index], passes[index] == "1", file.data_layout)
+        for index, file in enumerate(files)
+    )
 
 
 def _each(values: Sequence[str] | None, count: int, option: str) -> list[str | None]:

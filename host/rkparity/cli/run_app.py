@@ -11,13 +11,15 @@ program ran).
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rkparity.board.link.connect import connect
 from rkparity.board.link.target import LocalTarget
-from rkparity.cli.options import add_board_options, target_of
+from rkparity.cli.options import add_board_options, add_toolkit_python, target_of
+from rkparity.cli.samples import add_sample_options, has_sample, sample_for_program
 from rkparity.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,9 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="M.rknn|FOLDER",
         help="no board: run here with the emulated librknnrt and this model; may be repeated",
     )
-    parser.add_argument(
-        "--toolkit-python", type=Path, metavar="PYTHON", help="for --virtual: the interpreter of the toolkit"
-    )
+    add_toolkit_python(parser, "for --virtual and pictures")
+    add_sample_options(parser)
     way = parser.add_argument_group("the program")
     way.add_argument(
         "--upload",
@@ -80,24 +81,24 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--trace-buffers {arguments.trace_buffers}: must be 0 or more")
     if arguments.virtual and arguments.board:
         raise UsageError("--virtual runs the program here; it has no --board")
-    report = _virtual(arguments, program) if arguments.virtual else _on_board(arguments, program)
+    with tempfile.TemporaryDirectory(prefix="rkparity-sample-") as samples:
+        where = Path(samples)
+        report = _virtual(arguments, program, where) if arguments.virtual else _on_board(arguments, program, where)
     return _tell(report)
 
 
-def _on_board(arguments: argparse.Namespace, program: Sequence[str]) -> AppReport:
+def _on_board(arguments: argparse.Namespace, program: Sequence[str], samples: Path) -> AppReport:
     from rkparity.board.runs.run_app import run_app
     from rkparity.cli.progress_bar import reporter
 
     target = target_of(arguments)
     here = isinstance(target, LocalTarget) and target.home is None and not arguments.upload
-    request = _request(arguments, program, _environment(arguments), here=here)
+    request = _request(arguments, program, _environment(arguments), samples, here=here)
     with connect(target) as transport, reporter() as progress:
         return run_app(transport, request, progress)
 
 
-def _virtual(arguments: argparse.Namespace, program: Sequence[str]) -> AppReport:
-    import tempfile
-
+def _virtual(arguments: argparse.Namespace, program: Sequence[str], samples: Path) -> AppReport:
     from rkparity.board.link.local import LocalTransport
     from rkparity.board.runs.run_app import run_app
     from rkparity.cli.progress_bar import reporter
@@ -109,7 +110,7 @@ def _virtual(arguments: argparse.Namespace, program: Sequence[str]) -> AppReport
     with tempfile.TemporaryDirectory(prefix="rkp-") as folder, EmulatedRuntime(models, Path(folder)) as runtime:
         arguments.work_dir = arguments.work_dir or f"{Path(folder).resolve()}/work"
         environment = {**runtime.environment(), **_environment(arguments)}
-        request = _request(arguments, program, environment, here=not arguments.upload)
+        request = _request(arguments, program, environment, samples, here=not arguments.upload)
         with LocalTransport() as transport, reporter() as progress:
             return run_app(transport, request, progress)
 
@@ -125,19 +126,27 @@ def _environment(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _request(
-    arguments: argparse.Namespace, program: Sequence[str], environment: dict[str, str], *, here: bool
+    arguments: argparse.Namespace, program: Sequence[str], environment: dict[str, str], samples: Path, *, here: bool
 ) -> AppRequest:
     from rkparity.board.runs.app_request import AppRequest
+    from rkparity.console import printable
     from rkparity.model import read_model
 
     model = arguments.model
     if model is None and len(arguments.virtual) == 1 and arguments.virtual[0].is_file():
         model = arguments.virtual[0]
+    known = read_model(model) if model is not None else None
+    uploads = tuple(arguments.upload)
+    if has_sample(arguments):
+        sample = sample_for_program(arguments, program, known, samples, here=here)
+        program, uploads = sample.argv, uploads if here else (*uploads, *sample.files)
+        for note in sample.notes:
+            print(printable(f"note: {note}"))
     return AppRequest(
         tuple(program),
         arguments.output,
-        read_model(model) if model is not None else None,
-        tuple(arguments.upload),
+        known,
+        uploads,
         arguments.cwd or (str(Path.cwd()) if here else None),
         arguments.timeout,
         arguments.dump_quant,

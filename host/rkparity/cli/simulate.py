@@ -48,7 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Builds, simulates, prints where the runs are."""
+    from rkparity.flow.sample_check import check_sample
     from rkparity.toolkit.bootstrap import find_toolkit_python
+    from rkparity.toolkit.build_record import read_build_record
     from rkparity.toolkit.inputs import prepare_inputs
     from rkparity.toolkit.rebuild import rebuild
     from rkparity.toolkit.simulate import GOLDEN_NAME, SIMULATOR_NAME, simulate
@@ -66,9 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
             hint="leave them out, or give the source model",
         )
     spec = None if is_rknn else _spec(arguments)
-    if spec is not None:
-        spec.check()
+    asked = read_build_record(arguments.model).spec if spec is None else spec
+    asked.check()
     with Worker(python, timeout_s=arguments.timeout) as worker:
+        check_sample(worker, asked, arguments.input, resize=arguments.resize)
         record: ModelRecord | None = None
         notes: tuple[str, ...] = ()
         if spec is None:

@@ -83,7 +83,7 @@ def version_warnings(dumps: Manifest | None, reference: Manifest, model: Model |
         said = ", ".join(f"{who} {value[:12]}..." for who, value in known.items())
         warnings.append(f"not the same .rknn file: {said}; make dumps and reference from one build")
     if model is not None and model.nodes and model.is_quantized != (reference.precision is Precision.QUANTIZED):
-        kind = "quantised" if model.is_quantized else "not quantised"
+        kind = "quantised" if model.is_quantized else "float16"
         warnings.append(f"the model is {kind}, the reference is the {reference.precision.value} simulator")
     runtime = dumps.versions.get("runtime", "") if dumps is not None else ""
     compiler = (

@@ -13,6 +13,7 @@ from rkparity import __version__
 from rkparity.errors import ExitCode, RkparityError, ToolkitError, UsageError
 from rkparity.flow.registry import ORDER, module_of
 from rkparity.flow.result import Stage, StageResult, StageVerdict
+from rkparity.flow.sample_check import check_sample
 from rkparity.flow.store import disk_nbytes, key_of
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ def check(context: Context, *, only: Stage | None = None, resume: bool = False) 
         raise UsageError(
             f"{context.store.folder}: there is no check to resume", hint="run `rkparity check` without --resume"
         )
+    project = context.project
+    spec = project.build_spec(do_quantization=False)
+    for files in (project.input.files, *project.input.more):
+        check_sample(context.worker, spec, files, resize=project.input.resize)
     key = project_key(context)
     results: list[StageResult] = []
     for stage in ORDER:

@@ -28,6 +28,7 @@ class Answers:
     application: tuple[str, ...] = ()
     uploads: tuple[Path, ...] = ()
     budget_s: float | None = None
+    resize: bool = False
 
 
 def project_text(answers: Answers, folder: Path) -> str:
@@ -73,6 +74,8 @@ def project_text(answers: Answers, folder: Path) -> str:
     lines += ["", "[input]", f"files = {paths(answers.inputs)}"]
     if answers.layout:
         lines.append(f"layout = {_quoted(answers.layout)}")
+    if answers.resize:
+        lines.append("resize = true")
     if answers.more:
         lines.append("more = [" + ", ".join(paths(files) for files in answers.more) + "]")
     lines += ["", "# What the original model is fed for the same sample, or what it answers: without it, mean and std"]

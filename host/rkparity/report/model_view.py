@@ -32,7 +32,7 @@ def print_model(model: Model, *, file: TextIO | None = None) -> None:
 
 
 def _facts(model: Model) -> Iterator[str]:
-    kind = ", quantised" if model.is_quantized else ", not quantised" if model.nodes else ""
+    kind = ", quantised" if model.is_quantized else ", float16" if model.nodes else ""
     yield f"{printable(str(model.path))}: {printable(model.platform) or 'unknown platform'}{kind}"
     yield f"  file version {model.file_version}, toolkit {printable(model.compiler_version) or 'unknown'}"
     yield f"  made from {printable(model.source_framework) or 'unknown'}, sha256 {model.sha256}"

@@ -56,14 +56,14 @@ def prepare_inputs(
             hint="give --input once per model input, in this order",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    graph = _at_shapes(files, graph, layout)
+    graph = at_shapes(files, graph, layout)
     return tuple(
         _prepare(file, item, worker, folder / f"{index}", layout, resize)
         for index, (file, item) in enumerate(zip(files, graph))
     )
 
 
-def _at_shapes(files: Sequence[Path], graph: Sequence[GraphInput], layout: str | None) -> Sequence[GraphInput]:
+def at_shapes(files: Sequence[Path], graph: Sequence[GraphInput], layout: str | None) -> Sequence[GraphInput]:
     """A graph with several sets of shapes at the first set that the `.npy` files have; pictures fit every set."""
     count = min((len(item.shapes) for item in graph), default=0)
     if count == 0:
@@ -100,8 +100,10 @@ def _prepare(
     if not file.is_file():
         raise UsageError(f"{file}: does not exist")
     notes: list[str] = []
-    if file.suffix.lower() in PICTURE_SUFFIXES:
-        raw, chosen = _picture(file, item, worker, stem.with_suffix(".picture.npy"), resize, notes), "NHWC"
+    if is_picture(file):
+        picture, said = read_picture(file, item, worker, stem.with_suffix(".picture.npy"), resize=resize)
+        raw, chosen = open_npy(picture), "NHWC"
+        notes += said
     elif file.suffix.lower() == ".npy":
         try:
             raw = open_npy(file)
@@ -163,11 +165,25 @@ def _check_dtype(file: Path, item: GraphInput, dtype: str) -> None:
         raise UsageError(f"{file}: holds {dtype}, input {item.name!r} needs {item.dtype}")
 
 
-def _picture(file: Path, item: GraphInput, worker: Worker, out: Path, resize: bool, notes: list[str]) -> NDArray[Any]:
+def is_picture(file: Path) -> bool:
+    """Whether a file is a picture, by its name."""
+    return file.suffix.lower() in PICTURE_SUFFIXES
+
+
+def read_picture(
+    file: Path, item: GraphInput, worker: Worker, out: Path, *, resize: bool
+) -> tuple[Path, tuple[str, ...]]:
+    """Reads a picture for a graph input as the toolkit does: `out`, uint8 NHWC, and notes for people.
+
+    RGB, or BGR where the build says quant_img_RGB2BGR. UsageError when it has another size and not `resize`, or when
+    the input is none for pictures.
+    """
     if len(item.shape) != 4 or item.shape[0] != 1 or item.shape[1] not in (1, 3):
         raise UsageError(
             f"{file}: a picture cannot be input {item.name!r} of shape {_text(item.shape)}", hint="give a .npy file"
         )
+    if not file.is_file():
+        raise UsageError(f"{file}: does not exist")
     _, channels, height, width = item.shape
     try:
         found = worker.read_picture(
@@ -179,13 +195,14 @@ def _picture(file: Path, item: GraphInput, worker: Worker, out: Path, resize: bo
         raise UsageError(
             error.message, hint="resize or pad it as your application does, or let it be stretched with --resize"
         ) from error
+    notes = []
     if found["resized"]:
         notes.append(
             f"{file}: stretched from {found['width']}x{found['height']} to {width}x{height} (bilinear, no letterbox)"
         )
     if item.rgb2bgr:
         notes.append(f"{file}: channels swapped to BGR, as quant_img_RGB2BGR asks for pictures")
-    return open_npy(out)
+    return out, tuple(notes)
 
 
 def _text(shape: Sequence[int]) -> str:

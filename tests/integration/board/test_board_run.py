@@ -38,7 +38,7 @@ def work(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
-    np.save(tmp_path / "x.npy", np.arange(48, dtype=np.uint8).reshape(1, 4, 4, 3))
+    np.save(tmp_path / "x.npy", np.zeros((1, 64, 64, 3), np.uint8))
     return tmp_path / "x.npy"
 
 
@@ -282,12 +282,10 @@ def test_a_disk_that_fills_while_sending(
     monkeypatch.setattr("rkparity.board.runs.run._needed_nbytes", lambda request: 0)
     (small_disk / "ballast").write_bytes(bytes(150_000))
     runner.kit("good")
-    runner.picture.write_bytes(runner.picture.read_bytes())
-    big = runner.picture.with_name("big.npy")
-    np.save(big, np.zeros((1, 200, 300, 3), np.uint8))
-    runner.picture = big
+    runner.picture = runner.picture.with_name("big.bin")
+    runner.picture.write_bytes(bytes(180_000))
     runner.work = small_disk / "w"
-    assert runner() == 3
+    assert runner("--type", "UINT8") == 3
     said = capsys.readouterr().err
     assert "cannot be written" in said
     assert "the board's disk is full" in said

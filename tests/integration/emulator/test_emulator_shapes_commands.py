@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +14,10 @@ import pytest
 from emulator_bench import DATA, ROOT, CountingModels, counting
 
 from rkparity.cli.main import main
-from rkparity.emulator.catalogue import ModelCatalogue
 from support import require
 
 Command = Callable[..., int]
 MEAN = ["--mean", "127.5,127.5,127.5", "--std", "127.5,127.5,127.5"]
-
-
-@pytest.fixture
-def emulated(
-    library_path: Path, toolkit_python: Path, served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Path], None]]:
-    """Makes this machine a board that runs a model on the emulated library."""
-    monkeypatch.setenv("RKPARITY_LIBRKNNRT", str(library_path))
-    monkeypatch.setenv("RKPARITY_TOOLKIT_PYTHON", str(toolkit_python))
-    monkeypatch.chdir(tmp_path)
-    with ExitStack() as stack:
-
-        def start(rknn: Path) -> None:
-            catalogue = ModelCatalogue(toolkit_python, [rknn])
-            stack.callback(catalogue.close)
-            catalogue.prepare()
-            stack.enter_context(served(catalogue.open))
-
-        yield start
 
 
 def save(folder: Path, name: str, shape: tuple[int, ...], dtype: str) -> str:

@@ -35,12 +35,17 @@ TYPES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class InputFile:
-    """One model input: an .npy file, or raw bytes with `type`. None leaves `type` and `fmt` to the agent."""
+    """One model input: an .npy file, or raw bytes with `type`. None leaves `type` and `fmt` to the agent.
+
+    `data_layout` is how the file's 4-D values lie, "NHWC" or "NCHW"; None where the shape says it. `fmt` is what the
+    runtime is told, see `samples.for_runtime`.
+    """
 
     path: Path
     type: str | None = None
     fmt: str | None = None
     pass_through: bool = False
+    data_layout: str | None = None
 
     @property
     def is_npy(self) -> bool:

@@ -24,6 +24,7 @@ from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
 from rkparity.board.runs.job import InputFile, RunSettings
 from rkparity.board.runs.launch import run_agent
 from rkparity.board.runs.runner import runner_command
+from rkparity.board.runs.samples import for_runtime
 from rkparity.errors import AgentError, ConnectionFailed, TransferError
 from rkparity.io import check_new_folder
 from rkparity.model import Model, nhwc_shape
@@ -77,6 +78,14 @@ def run_on_board(transport: Transport, request: RunRequest, progress: Reporter) 
     if request.model.is_dynamic:
         shapes = [given.shape() for given in request.inputs]
         request = replace(request, model=request.model.for_input_shapes(shapes))
+    with tempfile.TemporaryDirectory(prefix="rkparity-inputs-") as folder:
+        prepared, notes = for_runtime(request.inputs, request.model, Path(folder))
+        for note in notes:
+            progress.note(note)
+        return _run_prepared(transport, replace(request, inputs=prepared), progress)
+
+
+def _run_prepared(transport: Transport, request: RunRequest, progress: Reporter) -> RunReport:
     info = inspect_board(transport, work_dir=request.work_dir)
     warnings = list(check_board(info, needed_nbytes=_needed_nbytes(request)))
     with tempfile.TemporaryDirectory(prefix="rkparity-kit-") as scratch:

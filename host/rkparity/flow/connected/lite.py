@@ -6,12 +6,16 @@ import base64
 import binascii
 import io
 import json
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rkparity.board.files.push import Outgoing, push_files
 from rkparity.board.install.preflight import inspect_board
 from rkparity.board.install.workspace import Workspace
+from rkparity.board.runs.job import InputFile
+from rkparity.board.runs.samples import for_runtime
 from rkparity.compare.verdict import Verdict
 from rkparity.flow.deployed import DeployedModel
 from rkparity.flow.simulation import run_outputs, score_outputs
@@ -47,9 +51,8 @@ def run_lite(transport: Transport, deployed: DeployedModel, work_dir: str | None
     model = workspace.put_model(deployed.model.path, deployed.model.sha256, lambda nbytes: None)
     folder = workspace.make_run_folder()
     try:
-        files = [Outgoing(f"input{index}.npy", path) for index, path in enumerate(deployed.sample_files)]
-        push_files(transport, folder, files, tools=frozenset(info.tools))
-        formats = [item.layout.lower() for item in deployed.inputs]
+        files = _push_sample(transport, deployed, folder, frozenset(info.tools))
+        formats = ["nhwc" if len(tensor.shape) == 4 else "undefined" for tensor in deployed.model.input_tensors]
         arguments = [model, json.dumps(formats), *(f"{folder}/{file.name}" for file in files)]
         done = transport.run([info.python_path, "-c", _SCRIPT, *arguments], timeout_s=_TIMEOUT_S)
     finally:
@@ -58,6 +61,19 @@ def run_lite(transport: Transport, deployed: DeployedModel, work_dir: str | None
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         return LiteAnswer(Verdict.NOT_COMPARED, f"rknn-toolkit-lite2 failed: {lines[-1] if lines else 'no message'}")
     return _judged(deployed, _outputs(done.stdout))
+
+
+def _push_sample(transport: Transport, deployed: DeployedModel, folder: str, tools: frozenset[str]) -> list[Outgoing]:
+    """Sends the sample as the runtime takes it: rknn-toolkit-lite2 knows no other layout than nhwc either."""
+    given = [
+        InputFile(path, data_layout=None if item.layout == "UNDEFINED" else item.layout)
+        for path, item in zip(deployed.sample_files, deployed.inputs)
+    ]
+    with tempfile.TemporaryDirectory(prefix="rkparity-inputs-") as scratch:
+        prepared, _ = for_runtime(given, deployed.model, Path(scratch))
+        files = [Outgoing(f"input{index}.npy", item.path) for index, item in enumerate(prepared)]
+        push_files(transport, folder, files, tools=tools)
+    return files
 
 
 def _judged(deployed: DeployedModel, outputs: tuple[NDArray[Any], ...]) -> LiteAnswer:

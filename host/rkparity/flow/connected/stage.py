@@ -104,7 +104,7 @@ def _thresholds(context: Context) -> Thresholds:
 
 def _run_on(transport: Transport, board: BoardAccess, deployed: DeployedModel, out: Path) -> RunReport:
     inputs = tuple(
-        InputFile(path, None, None if item.layout == "UNDEFINED" else item.layout)
+        InputFile(path, data_layout=None if item.layout == "UNDEFINED" else item.layout)
         for path, item in zip(deployed.sample_files, deployed.inputs)
     )
     request = RunRequest(
