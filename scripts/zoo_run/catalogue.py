@@ -182,6 +182,7 @@ MADE = (
         outputs=("map",),
         maker="tensorflow_separable",
     ),
+    ZooModel("tflite-cnn", "model.tflite", (1, 96, 96, 3), "tflite", maker="tflite_cnn"),
     ZooModel("caffe-squeezenet", "model.prototxt", (1, 3, 96, 96), "caffe", maker="caffe_net"),
     ZooModel("darknet-yolov3-tiny", "model.cfg", (1, 3, 96, 96), "darknet", maker="darknet_yolo"),
 )

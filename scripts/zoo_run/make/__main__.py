@@ -32,7 +32,17 @@ ONNX = {
 }
 OTHERS = {
     name: getattr(foreign, name)
-    for name in ("torch_resnet", "torch_unet", "tensorflow_cnn", "tensorflow_separable", "caffe_net", "darknet_yolo")
+    for name in (
+        [
+            "torch_resnet",
+            "torch_unet",
+            "tensorflow_cnn",
+            "tensorflow_separable",
+            "tflite_cnn",
+            "caffe_net",
+            "darknet_yolo",
+        ]
+    )
 }
 
 

@@ -100,6 +100,24 @@ def tensorflow_separable(path: Path, seed: int, shape: Sequence[int]) -> None:
     path.write_bytes(graph.as_graph_def().SerializeToString())
 
 
+def tflite_cnn(path: Path, seed: int, shape: Sequence[int]) -> None:
+    """Convolutions and two answers, a map and probabilities, converted by TensorFlow (NHWC, float32)."""
+    import tensorflow as tf
+
+    random = np.random.default_rng(seed)
+    weights = [_he(random, (3, 3, before, after), 9 * before) for before, after in ((shape[3], 16), (16, 32))]
+    dense = _he(random, (32, 10), 32)
+
+    @tf.function(input_signature=[tf.TensorSpec(list(shape), tf.float32)])  # type: ignore[untyped-decorator]
+    def network(x: Any) -> Any:
+        for weight in weights:
+            x = tf.nn.relu6(tf.nn.conv2d(x, weight, 2, "SAME"))
+        return {"map": tf.tanh(x), "probability": tf.nn.softmax(tf.matmul(tf.reduce_mean(x, [1, 2]), dense))}
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([network.get_concrete_function()])
+    path.write_bytes(converter.convert())
+
+
 # Caffe: caffe.proto's NetParameter, by field number. https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto
 
 

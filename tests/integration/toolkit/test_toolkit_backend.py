@@ -19,7 +19,7 @@ MODELS = 30
 def test_a_sample_of_the_backend_tests_ends_the_same_in_both_environments(tmp_path: Path) -> None:
     # Without an environment that has PyTorch the default one is compared with itself: its results must repeat, and
     # nothing may ask for PyTorch.
-    against = os.environ.get("RKPARITY_TORCH_TOOLKIT_PYTHON", str(toolkit_python()))
+    against = os.environ.get("RKPARITY_FRAMEWORKS_TOOLKIT_PYTHON", str(toolkit_python()))
     command = [sys.executable, str(SCRIPT), "--toolkit-python", str(toolkit_python()), "--against", against]
     command += ["--sample", str(MODELS), "--work", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
