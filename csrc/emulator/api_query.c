@@ -117,7 +117,7 @@ static int query_range(const emu_context *context, rkabi_input_range *range) {
 }
 
 /* A static model's answers to the questions about dynamic shapes (evidence 160_b25_c3w30_u8_int8). */
-static int refuse_dynamic(emu_context *context, rkabi_query command) {
+static int refuse_dynamic(emu_context *context, rkabi_query command, bool short_of_room) {
     const char *what = "RKNN_QUERY_INPUT_DYNAMIC_RANGE";
     if (command == RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR || command == RKABI_QUERY_CURRENT_NATIVE_OUTPUT_ATTR) {
         what = command == RKABI_QUERY_CURRENT_NATIVE_INPUT_ATTR ? "RKNN_QUERY_CURRENT_NATIVE_INPUT_ATTR"
@@ -127,7 +127,7 @@ static int refuse_dynamic(emu_context *context, rkabi_query command) {
         emu_log(context->level, 'E', "query %s error, please call rknn_set_input_shape first", what);
         return RKABI_ERR_CTX_INVALID;
     }
-    emu_log(context->level, 'E', STATIC_MODEL, what);
+    emu_log(context->level, short_of_room ? 'W' : 'E', STATIC_MODEL, what);
     return RKABI_ERR_MODEL_INVALID;
 }
 
@@ -143,6 +143,10 @@ static void fill_memory(const emu_context *context, rkabi_mem_size *memory) {
 
 static int query(emu_context *context, rkabi_query command, void *info, uint32_t size) {
     int level = context->level;
+    if ((int)command == -1 || command == RKABI_QUERY_DEVICE_MEM_INFO) { /* codes: the real 1.6.0; the line: the real 1.5.2 */
+        emu_log(level, 'E', "rknn_query, unsupported cmd(%d)!", (int)command);
+        return RKABI_ERR_FAIL;
+    }
     if ((unsigned)command > (unsigned)context->version->last_query) {
         emu_log(level, 'E', "rknn_query, cmd = %d is not in [0, %d]!", (int)command,
                 context->version->last_query);
@@ -152,6 +156,8 @@ static int query(emu_context *context, rkabi_query command, void *info, uint32_t
         emu_log(level, 'E', "rknn_query, info == nullptr!");
         return RKABI_ERR_PARAM_INVALID;
     }
+    if (command == RKABI_QUERY_INPUT_DYNAMIC_RANGE && !context->file->is_dynamic && !context->version->mini)
+        return refuse_dynamic(context, command, size < sizeof(rkabi_input_range)); /* before the length is refused (the real 1.5.2) */
     command_rule rule = rule_of(command);
     if (size < rule.size) {
         emu_log(level, 'E', "rknn_query, info_len(%u) < sizeof(%s)(%zu)!", size, rule.struct_name, rule.size);
@@ -164,7 +170,7 @@ static int query(emu_context *context, rkabi_query command, void *info, uint32_t
         return RKABI_ERR_FAIL;
     }
     if (command >= RKABI_QUERY_INPUT_DYNAMIC_RANGE && !context->file->is_dynamic)
-        return refuse_dynamic(context, command);
+        return refuse_dynamic(context, command, false);
     const attribute_query *attribute = attribute_query_of(command);
     if (attribute != NULL)
         return query_attribute(context, attribute, info);
@@ -174,8 +180,10 @@ static int query(emu_context *context, rkabi_query command, void *info, uint32_t
         return RKABI_OK;
     case RKABI_QUERY_PERF_DETAIL: {
         rkabi_perf_detail *detail = info;
-        detail->data = context->perf_text;
-        detail->length = context->perf_text != NULL ? strlen(context->perf_text) : 0;
+        /* Without RKNN_FLAG_COLLECT_PERF_MASK a pointer all the same (evidence seq_43_*). */
+        static char nothing[] = "";
+        detail->data = context->perf_text != NULL ? context->perf_text : nothing;
+        detail->length = strlen(detail->data);
         return RKABI_OK;
     }
     case RKABI_QUERY_PERF_RUN:
@@ -194,9 +202,6 @@ static int query(emu_context *context, rkabi_query command, void *info, uint32_t
     case RKABI_QUERY_CUSTOM_STRING:
         memset(info, 0, sizeof(rkabi_custom_string));
         return RKABI_OK;
-    case RKABI_QUERY_DEVICE_MEM_INFO:
-        memset(info, 0, sizeof(rkabi_tensor_mem));
-        return RKABI_OK;
     case RKABI_QUERY_INPUT_DYNAMIC_RANGE:
         return query_range(context, info);
     default:
@@ -205,7 +210,7 @@ static int query(emu_context *context, rkabi_query command, void *info, uint32_t
 }
 
 EMU_EXPORT int rknn_query(rkabi_context ctx, rkabi_query command, void *info, uint32_t size) {
-    emu_context *context = emu_context_acquire(ctx);
+    emu_context *context = emu_context_acquire(ctx, __func__);
     if (context == NULL)
         return RKABI_ERR_CTX_INVALID;
     int status = query(context, command, info, size);

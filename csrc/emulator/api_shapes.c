@@ -78,7 +78,10 @@ static int set_shapes(emu_context *context, uint32_t first_input, uint32_t count
     return refuse_shape(context, first_input + wrong, &attr[wrong]);
 }
 
-static int accept(emu_context *context, const char *call, bool valid) {
+static int accept(emu_context *context, const char *call, uint32_t n_inputs, bool valid) {
+    if (n_inputs != context->model->n_inputs) /* evidence seq_47_mi_rk3588_2x: one record */
+        emu_log(context->level, 'W', "rknn_set_input_shapes error, param input num(%u) != model input num(%u)", n_inputs,
+                context->model->n_inputs);
     if (!context->file->is_dynamic) {
         emu_log(context->level, 'E', "rknn_set_input_shapes error, rknn model is static shape type, please export rknn with "
                 "dynamic_shapes");
@@ -92,10 +95,10 @@ static int accept(emu_context *context, const char *call, bool valid) {
 }
 
 EMU_EXPORT int rknn_set_input_shapes(rkabi_context ctx, uint32_t n_inputs, rkabi_tensor_attr attr[]) {
-    emu_context *context = emu_context_acquire(ctx);
+    emu_context *context = emu_context_acquire(ctx, __func__);
     if (context == NULL)
         return RKABI_ERR_CTX_INVALID;
-    int status = accept(context, "rknn_set_input_shapes", attr != NULL && n_inputs == context->model->n_inputs);
+    int status = accept(context, "rknn_set_input_shapes", n_inputs, attr != NULL && n_inputs == context->model->n_inputs);
     if (status == RKABI_OK)
         status = set_shapes(context, 0, n_inputs, attr);
     emu_context_release(context);
@@ -104,10 +107,10 @@ EMU_EXPORT int rknn_set_input_shapes(rkabi_context ctx, uint32_t n_inputs, rkabi
 
 /* One input alone: the first set in which it has this shape. */
 EMU_EXPORT int rknn_set_input_shape(rkabi_context ctx, rkabi_tensor_attr *attr) {
-    emu_context *context = emu_context_acquire(ctx);
+    emu_context *context = emu_context_acquire(ctx, __func__);
     if (context == NULL)
         return RKABI_ERR_CTX_INVALID;
-    int status = accept(context, "rknn_set_input_shape", attr != NULL && attr->index < context->model->n_inputs);
+    int status = accept(context, "rknn_set_input_shape", context->model->n_inputs, attr != NULL && attr->index < context->model->n_inputs);
     if (status == RKABI_OK)
         status = set_shapes(context, attr->index, 1, attr);
     emu_context_release(context);

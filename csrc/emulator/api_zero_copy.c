@@ -12,9 +12,11 @@
 #define FLAG_NON_CACHEABLE 2u
 
 static rkabi_tensor_mem *create(rkabi_context ctx, uint32_t size, bool cacheable) {
-    emu_context *context = emu_context_acquire(ctx);
+    emu_context *context = emu_context_acquire(ctx, __func__);
     if (context == NULL)
         return NULL;
+    if (size == 0)
+        emu_log(context->level, 'E', "rknn_create_mem, invalid size: 0"); /* evidence seq_31_* */
     rkabi_tensor_mem *mem = emu_memory_create(size, cacheable);
     emu_context_release(context);
     return mem;
@@ -30,7 +32,7 @@ EMU_EXPORT rkabi_tensor_mem *rknn_create_mem2(rkabi_context ctx, uint64_t size, 
 
 EMU_EXPORT rkabi_tensor_mem *rknn_create_mem_from_fd(rkabi_context ctx, int32_t fd, void *virt_addr, uint32_t size,
                                                      int32_t offset) {
-    emu_context *context = emu_context_acquire(ctx);
+    emu_context *context = emu_context_acquire(ctx, __func__);
     if (context == NULL)
         return NULL;
     rkabi_tensor_mem *mem = emu_memory_wrap(virt_addr, 0, fd, size, offset);
@@ -39,7 +41,7 @@ EMU_EXPORT rkabi_tensor_mem *rknn_create_mem_from_fd(rkabi_context ctx, int32_t 
 }
 
 EMU_EXPORT rkabi_tensor_mem *rknn_create_mem_from_phys(rkabi_context ctx, uint64_t phys_addr, void *virt_addr, uint32_t size) {
-    emu_context *context = emu_context_acquire(ctx);
+    emu_context *context = emu_context_acquire(ctx, __func__);
     if (context == NULL)
         return NULL;
     rkabi_tensor_mem *mem = emu_memory_wrap(virt_addr, phys_addr, -1, size, 0);
@@ -62,11 +64,11 @@ static int bind(emu_context *context, rkabi_tensor_mem *mem, const rkabi_tensor_
             return emu_output_bind(context, i, mem, attr);
     emu_log(context->level, 'E', "rkparity emulated runtime: rknn_set_io_mem: the model has no input or output named %s",
             attr->name);
-    return RKABI_ERR_PARAM_INVALID;
+    return RKABI_ERR_FAIL;
 }
 
 EMU_EXPORT int rknn_set_io_mem(rkabi_context ctx, rkabi_tensor_mem *mem, rkabi_tensor_attr *attr) {
-    emu_context *context = emu_context_acquire(ctx);
+    emu_context *context = emu_context_acquire(ctx, __func__);
     if (context == NULL)
         return RKABI_ERR_CTX_INVALID;
     int status = mem == NULL || attr == NULL || mem->virt_addr == NULL ? RKABI_ERR_PARAM_INVALID : bind(context, mem, attr);
@@ -77,7 +79,7 @@ EMU_EXPORT int rknn_set_io_mem(rkabi_context ctx, rkabi_tensor_mem *mem, rkabi_t
 EMU_EXPORT int rknn_destroy_mem(rkabi_context ctx, rkabi_tensor_mem *mem) {
     if (mem == NULL)
         return RKABI_ERR_PARAM_INVALID;
-    emu_context *context = emu_context_acquire(ctx);
+    emu_context *context = emu_context_acquire(ctx, __func__);
     if (context == NULL)
         return RKABI_ERR_CTX_INVALID;
     for (uint32_t i = 0; i < context->model->n_inputs; i++)
@@ -91,14 +93,14 @@ EMU_EXPORT int rknn_destroy_mem(rkabi_context ctx, rkabi_tensor_mem *mem) {
     return RKABI_OK;
 }
 
-/* Without RKPARITY_EMULATOR_CACHE CPU and emulated NPU see the same memory, and there is nothing to do. */
+/* Without RKPARITY_EMULATOR_CACHE CPU and emulated NPU see the same memory, and there is nothing to do. Any context and any mode are
+   taken, 0 and 4 included (evidence seq_33_*). */
 EMU_EXPORT int rknn_mem_sync(rkabi_context ctx, rkabi_tensor_mem *mem, rkabi_sync mode) {
-    emu_context *context = emu_context_acquire(ctx);
-    if (context == NULL)
-        return RKABI_ERR_CTX_INVALID;
-    bool valid = mem != NULL && mode >= RKABI_SYNC_TO_DEVICE && mode <= RKABI_SYNC_BOTH;
-    if (valid)
-        emu_memory_sync(mem, mode);
-    emu_context_release(context);
-    return valid ? RKABI_OK : RKABI_ERR_PARAM_INVALID;
+    (void)ctx;
+    if (mem == NULL) {
+        emu_log(emu_log_level_from_environment(), 'E', "rknn_mem_sync, invalid mem");
+        return RKABI_ERR_PARAM_INVALID;
+    }
+    emu_memory_sync(mem, mode);
+    return RKABI_OK;
 }

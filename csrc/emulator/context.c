@@ -1,8 +1,10 @@
 #include "emulator/context.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "emulator/client.h"
@@ -11,6 +13,7 @@
 #include "emulator/log.h"
 
 #define MAX_CONTEXTS 1024u
+#define HEADER_NBYTES 64u
 /* Flags of rknn_init (RKNN manual, rknn_init). */
 #define FLAG_MEM_ALLOC_OUTSIDE 0x10u
 #define FLAG_SHARE_WEIGHT_MEM 0x20u
@@ -82,18 +85,18 @@ static int add_to_table(emu_context *context, rkabi_context *handle) {
 static int check_file(int level, const uint8_t *bytes, size_t nbytes) {
     uint64_t payload = 0;
     int status = RKABI_ERR_MODEL_INVALID;
-    if (nbytes < 64) {
+    if (nbytes < HEADER_NBYTES) {
         /* rknn_init with nothing: one line only (evidence 160_init_size0). */
     } else if (memcmp(bytes, "RKNN", 4) != 0) {
         emu_log(level, 'E', "parseRKNN: invalid RKNN_MAGIC!");
         emu_log(level, 'E', "parseRKNN from buffer: Invalid RKNN format!");
     } else {
         memcpy(&payload, bytes + 16, sizeof payload);
-        if (payload <= nbytes - 64)
+        if (payload <= nbytes - HEADER_NBYTES)
             status = RKABI_OK;
         else {
             emu_log(level, 'E', "parseRKNN: exportDataSize large then model size: %llu vs %zu!",
-                    (unsigned long long)payload, nbytes - 64);
+                    (unsigned long long)payload, nbytes - HEADER_NBYTES);
             emu_log(level, 'E', "parseRKNN from buffer: Invalid RKNN format!");
         }
     }
@@ -102,17 +105,37 @@ static int check_file(int level, const uint8_t *bytes, size_t nbytes) {
     return status;
 }
 
-/* What is printed about a model. The labels stand one field too early from "toolkit version" on, in both versions recorded
-   (evidence 160_*, 152_*). `compiler` is "2.5.0(compiler version: ...)". */
+/* The NPU's name in the log (rk3588, rk3566 and rk3562: the real library's lines; rk3576: a public log of 2.3.0). */
+static const char *target_of(const char *platform) {
+    static const struct {
+        const char *platform, *target;
+    } names[] = {{"rk3566", "RKNPU lite"}, {"rk3568", "RKNPU lite"}, {"rk3562", "RKNPU t4"}, {"rk3576", "RKNPU f2"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(platform, names[i].platform) == 0)
+            return names[i].target;
+    return "RKNPU v2";
+}
+
+/* What is printed about a model. On 32-bit Arm the labels stand one field too early from "toolkit version" on (evidence 160_*,
+   152_*, both armhf; 1.5.2 for aarch64 has them right). `compiler` is "2.5.0(compiler version: ...)". */
 static void note_model(const emu_context *context) {
     const emu_file *file = context->file;
     const emu_version *version = context->version;
+    const char *target = target_of(file->platform);
     char toolkit[32];
     snprintf(toolkit, sizeof toolkit, "%.*s", (int)strcspn(file->compiler, "( "), file->compiler);
+#if defined(__arm__)
     emu_log(context->level, 'I',
-            "RKNN Model Information%s version: %u, toolkit version: (null), target: %s, target platform: RKNPU v2, framework "
+            "RKNN Model Information%s version: %u, toolkit version: (null), target: %s, target platform: %s, framework "
             "name: %s, framework layout: %s, model inference type: NCHW",
-            version->punctuation, file->version, file->compiler, file->platform, file->framework);
+            version->punctuation, file->version, file->compiler, target, file->platform, file->framework);
+#else
+    emu_log(context->level, 'I',
+            "RKNN Model Information%s version: %u, toolkit version: %s, target: %s, target platform: %s, framework name: %s, "
+            "framework layout: NCHW, model inference type: %s",
+            version->punctuation, file->version, file->compiler, target, file->platform, file->framework,
+            file->is_dynamic ? "dynamic_shape" : "static_shape");
+#endif
     if (strcmp(toolkit, version->number) != 0)
         emu_log(context->level, 'W', "RKNN Model version: %s not match with rknn runtime version: %s", toolkit,
                 version->number);
@@ -148,7 +171,7 @@ static int check_batch(const emu_context *context) {
         }
         if (!emu_tensor_is_image(tensor)) {
             emu_log(context->level, 'E', "only support input channel in [1,3,4] when batch_size > 1");
-            emu_would_crash(context, "rknn_init", "a batch of inputs with other than 1, 3 or 4 channels (airockchip/rknn-toolkit2#83)");
+            emu_would_crash(context->level, "rknn_init", "a batch of inputs with other than 1, 3 or 4 channels (airockchip/rknn-toolkit2#83)");
             return RKABI_ERR_FAIL;
         }
     }
@@ -164,7 +187,27 @@ static int check_dynamic(const emu_context *context) {
     return RKABI_ERR_PARAM_INVALID;
 }
 
-static int open_model(emu_context *context) {
+/* RKPARITY_EMULATOR_PLATFORM names the chip of the emulated machine; without it every model finds its own. */
+static int check_platform(const emu_context *context) {
+    const char *machine = getenv("RKPARITY_EMULATOR_PLATFORM");
+    const char *platform = context->file->platform;
+    if (machine == NULL || *machine == '\0' || strcasecmp(machine, platform) == 0)
+        return RKABI_OK;
+    char names[2][16];
+    const char *texts[2] = {platform, machine};
+    for (int k = 0; k < 2; k++) {
+        size_t i = 0;
+        for (; i + 1 < sizeof names[k] && texts[k][i] != '\0'; i++)
+            names[k][i] = (char)toupper((unsigned char)texts[k][i]);
+        names[k][i] = '\0';
+    }
+    emu_log(context->level, 'E', "This rknn model is for %s, but current platform is %s", names[0], names[1]);
+    emu_log(context->level, 'E', "Import rknn model failed!");
+    emu_log(context->level, 'E', "rknn_init, load model failed!");
+    return RKABI_ERR_MODEL_INVALID;
+}
+
+static int open_model(emu_context *context, bool say) {
     int level = context->level;
     char why[512];
     context->connection = emu_client_connect(why, sizeof why);
@@ -183,8 +226,11 @@ static int open_model(emu_context *context) {
     context->chip = emu_chip_of_platform(context->file->platform);
     if (context->version->mini)
         return open_mini_model(context);
-    note_model(context);
-    status = check_dynamic(context);
+    if (say)
+        note_model(context);
+    status = check_platform(context);
+    if (status == RKABI_OK)
+        status = check_dynamic(context);
     if (status == RKABI_OK)
         status = check_batch(context);
     if (status == RKABI_OK)
@@ -204,7 +250,20 @@ __attribute__((constructor)) static void note_level(void) {
     level_at_load = emu_log_level_from_environment();
 }
 
-int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_context *handle) {
+/* How many of the bytes given belong to the file. Behind the model lies the toolkit's own record, a length and JSON; the library does
+   without it, so that a size that cuts some of it off, or one beyond the file's end, is taken (evidence seq_41_*). A record that is
+   cut off is left out. */
+static size_t file_nbytes(const uint8_t *bytes, size_t nbytes) {
+    uint64_t payload, record;
+    memcpy(&payload, bytes + 16, sizeof payload);
+    size_t core = HEADER_NBYTES + (size_t)payload;
+    if (nbytes - core < sizeof record + 1 || bytes[core + sizeof record] != '{')
+        return nbytes;
+    memcpy(&record, bytes + core, sizeof record);
+    return record <= nbytes - core - sizeof record ? core + sizeof record + (size_t)record : core;
+}
+
+static int create(const void *bytes, size_t nbytes, uint32_t flags, bool say, rkabi_context *handle) {
     int level = emu_log_level_from_environment();
     const emu_version *version = emu_version_from_environment();
     if (version == NULL) {
@@ -215,10 +274,12 @@ int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_c
     emu_log_show_time(!version->mini);
     emu_log(version->mini ? level : level_at_load, 'I', "RKNN Runtime Information%s %s version: %s " EMU_BUILD_NAME, version->punctuation,
             version->library, version->number);
-    emu_log(level, 'I', "RKNN Driver Information%s version: " EMU_DRIVER_VERSION, version->punctuation);
+    if (say)
+        emu_log(level, 'I', "RKNN Driver Information%s version: " EMU_DRIVER_VERSION, version->punctuation);
     int status = check_file(level, bytes, nbytes);
     if (status != RKABI_OK)
         return status;
+    nbytes = file_nbytes(bytes, nbytes);
     emu_context *context = calloc(1, sizeof *context);
     if (context == NULL)
         return RKABI_ERR_MALLOC_FAIL;
@@ -235,7 +296,7 @@ int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_c
     }
     memcpy(context->model_bytes, bytes, nbytes);
     context->model_nbytes = nbytes;
-    status = open_model(context);
+    status = open_model(context, say);
     if (status == RKABI_OK)
         status = add_to_table(context, handle);
     if (status != RKABI_OK)
@@ -243,7 +304,20 @@ int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_c
     return status;
 }
 
-emu_context *emu_context_acquire(rkabi_context handle) {
+int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_context *handle) {
+    return create(bytes, nbytes, flags, true, handle);
+}
+
+int emu_context_duplicate(const emu_context *context, rkabi_context *handle) {
+    return create(context->model_bytes, context->model_nbytes, context->flags, false, handle);
+}
+
+static void note_unknown(rkabi_context handle, const char *call) {
+    if (handle != 0)
+        emu_would_crash(emu_log_level_from_environment(), call, "a context that was destroyed or never made (evidence seq_11_*)");
+}
+
+emu_context *emu_context_acquire(rkabi_context handle, const char *call) {
     emu_context *context = NULL;
     pthread_mutex_lock(&table_lock);
     if (handle >= 1 && handle <= MAX_CONTEXTS)
@@ -253,6 +327,8 @@ emu_context *emu_context_acquire(rkabi_context handle) {
     pthread_mutex_unlock(&table_lock);
     if (context != NULL)
         pthread_mutex_lock(&context->lock);
+    else
+        note_unknown(handle, call);
     return context;
 }
 
@@ -277,8 +353,10 @@ int emu_context_destroy(rkabi_context handle) {
         table[handle - 1] = NULL;
     }
     pthread_mutex_unlock(&table_lock);
-    if (context == NULL)
+    if (context == NULL) {
+        note_unknown(handle, "rknn_destroy");
         return RKABI_ERR_CTX_INVALID;
+    }
     drop(context);
     return RKABI_OK;
 }

@@ -21,6 +21,7 @@ typedef struct emu_input_state {
     bool raw_uint8;   /* `native` holds uint8 pixels that the NPU normalises, not values of the model's type */
     emu_binding binding;
     bool set_generally; /* by rknn_inputs_set, not by rknn_set_io_mem */
+    bool npu_normalizes; /* uint8 pixels were taken once: later rknn_inputs_set hand bytes on as they are (evidence seq_17_*) */
     int64_t us;      /* the CPU's work on it in the last run */
     bool bound_once; /* mini runtime: rknn_set_io_mem was called for it, with success or not */
 } emu_input_state;
@@ -53,8 +54,11 @@ typedef struct emu_context {
 
 /* Makes a context from a model's bytes (copied). Returns an RKABI status and logs why on failure. */
 int emu_context_create(const void *bytes, size_t nbytes, uint32_t flags, rkabi_context *handle);
-/* The context of a handle, locked; NULL for a handle that is none. Give it back with emu_context_release. */
-emu_context *emu_context_acquire(rkabi_context handle);
+/* The same for rknn_dup_context, which says nothing about the model. */
+int emu_context_duplicate(const emu_context *context, rkabi_context *handle);
+/* The context of a handle, locked; NULL for a handle that is none. Give it back with emu_context_release. `call` is for the
+   log: the real library crashes on handles but 0 that are no context (evidence seq_11_*). */
+emu_context *emu_context_acquire(rkabi_context handle, const char *call);
 void emu_context_release(emu_context *context);
 /* Goes to another set of input shapes: inputs, outputs and bindings are those of a fresh context. Returns an RKABI status. */
 int emu_context_reshape(emu_context *context, const emu_model *model);

@@ -240,7 +240,7 @@ int emu_dump_input(const emu_context *context, uint32_t node, const emu_tensor *
         if (make_path(context, node, tensor, base, sizeof base))
             emu_log(context->level, 'D', "dump npy tensor to: %s_float.npy", base);
         emu_log(context->level, 'E', "Meet unsupported input dtype %d for dump", (int)tensor->type);
-        emu_would_crash(context, "rknn_run", "the dump of an int64 input (evidence mrt232_ids)");
+        emu_would_crash(context->level, "rknn_run", "the dump of an int64 input (evidence mrt232_ids)");
         return RKABI_ERR_FAIL;
     }
     if (mini && emu_tensor_is_image(tensor)) {
@@ -258,7 +258,7 @@ int emu_dump_input(const emu_context *context, uint32_t node, const emu_tensor *
     }
     emu_dump(context, node, tensor, held, values);
     if (mini && tensor->n_dims > 4) {
-        emu_would_crash(context, "rknn_run", "the dump of an input with five dimensions (evidence mrt232_d5)");
+        emu_would_crash(context->level, "rknn_run", "the dump of an input with five dimensions (evidence mrt232_d5)");
         return RKABI_ERR_FAIL;
     }
     return RKABI_OK;

@@ -18,13 +18,6 @@ typedef struct channel_rule {
     int32_t fixed_offset;
 } channel_rule;
 
-int emu_would_crash(const emu_context *context, const char *call, const char *what) {
-    emu_log(context->level, 'E', "rkparity emulated runtime: %s: the real library crashes here: %s", call, what);
-    if (getenv("RKPARITY_EMULATOR_CRASH") != NULL)
-        abort();
-    return RKABI_ERR_PARAM_INVALID;
-}
-
 /* S is 1/(std*scale) with a mantissa of 15 bits, O the rounded offset (evidence 160_net25_f32_nhwc, element by element). */
 static channel_rule make_rule(const emu_model_input *input, const emu_tensor *tensor, uint32_t channel) {
     channel_rule rule = {.identity = true, .mean = 0.0f, .std = 1.0f, .scale = tensor->scale};
@@ -130,16 +123,19 @@ static int convert(emu_context *context, uint32_t index, const void *source, rka
     return RKABI_OK;
 }
 
-static const char *layout_name(rkabi_fmt fmt) {
+const char *emu_layout_name(rkabi_fmt fmt) {
     return fmt == RKABI_FMT_NCHW ? "NCHW" : fmt == RKABI_FMT_NC1HWC2 ? "NC1HWC2" : "(null)";
 }
 
-/* The mode lines of an input; decides who normalises. */
+/* The mode lines of an input; decides who normalises. Once it was the NPU it stays the NPU, whatever type comes later (evidence seq_17_*;
+   11 of 11 changes of type on the real 1.5.2). */
 static void choose_mode(emu_context *context, uint32_t index, rkabi_type type, bool pass_through) {
     const emu_tensor *tensor = &context->model->tensors[context->model->inputs[index].tensor];
     emu_input_state *state = &context->inputs[index];
     bool image = emu_tensor_is_image(tensor);
-    state->raw_uint8 = image && !pass_through && type == RKABI_TYPE_UINT8 && tensor->type == RKABI_TYPE_INT8;
+    if (image && !pass_through && type == RKABI_TYPE_UINT8 && tensor->type == RKABI_TYPE_INT8)
+        state->npu_normalizes = true;
+    state->raw_uint8 = state->npu_normalizes;
     if (image)
         emu_log(context->level, 'D', "enable argb mode, dtype: %s, channel: %u", emu_type_name(type), tensor->dims[1]);
     if (state->raw_uint8)
@@ -150,15 +146,16 @@ static void choose_mode(emu_context *context, uint32_t index, rkabi_type type, b
 
 /* The codes of the model file's own type list, which the real library's message shows. */
 static int file_type_code(rkabi_type type) {
-    return type == RKABI_TYPE_INT8 ? 3 : type == RKABI_TYPE_INT32 ? 6 : 7;
+    return type == RKABI_TYPE_INT8 ? 3 : type == RKABI_TYPE_INT32 ? 6 : type == RKABI_TYPE_BOOL ? 9 : 7;
 }
 
-/* int32 and int64 do not go into int8 and float16 (evidence 160_gen_int32_nhwc_pt0), int8 not into float16 (evidence
-   160_b25_d2_i8_fp16). */
+/* int32 and int64 do not go into int8 and float16 (evidence 160_gen_int32_nhwc_pt0), int8 and bool not into float16 (evidence
+   160_b25_d2_i8_fp16, seq_55_*); the real 1.5.2 does not put bool into int8 either. */
 static bool refuses_type(emu_context *context, const emu_tensor *tensor, rkabi_type type) {
     bool integer = type == RKABI_TYPE_INT32 || type == RKABI_TYPE_INT64;
     bool half = tensor->type == RKABI_TYPE_FLOAT16;
-    if (!(integer && (half || tensor->type == RKABI_TYPE_INT8)) && !(half && type == RKABI_TYPE_INT8))
+    bool refused_bool = type == RKABI_TYPE_BOOL && tensor->type == RKABI_TYPE_INT8 && !context->version->takes_bool;
+    if (!refused_bool && !(integer && (half || tensor->type == RKABI_TYPE_INT8)) && !(half && (type == RKABI_TYPE_INT8 || type == RKABI_TYPE_BOOL)))
         return false;
     emu_log(context->level, 'E', "Normalize does not support for this data type. src type(%d), dst type fbs::TensorType_%s",
             file_type_code(type), half ? "FLOAT16" : "INT8");
@@ -167,14 +164,39 @@ static bool refuses_type(emu_context *context, const emu_tensor *tensor, rkabi_t
 
 /* A layout the CPU cannot normalise: nothing is set, and the call succeeds. 1.5.2 prints a number of its own for the layout:
    2 for NCHW (evidence 152_gen_u8_nchw_pt0), 0 for UNDEFINED (evidence 152_b25_d2_i8_int8). */
+static void note_layout(const emu_context *context, rkabi_fmt fmt) {
+    if (context->version->nchw_crashes)
+        emu_log(context->level, 'E', "Meet unsupported src layout for normalize: %s, only support NHWC src layout!",
+                emu_layout_name(fmt));
+    else
+        emu_log(context->level, 'E', "Meet unsupported src layout for normalize: %d", fmt == RKABI_FMT_NCHW ? 2 : 0);
+}
+
 static int refuse_layout(const emu_context *context, uint32_t index, rkabi_fmt fmt) {
     int level = context->level;
     emu_log(level, 'D', "normalize target: CPU");
-    if (context->version->nchw_crashes)
-        emu_log(level, 'E', "Meet unsupported src layout for normalize: %s, only support NHWC src layout!", layout_name(fmt));
-    else
-        emu_log(level, 'E', "Meet unsupported src layout for normalize: %d", fmt == RKABI_FMT_NCHW ? 2 : 0);
+    note_layout(context, fmt);
     emu_log(level, 'E', "rknn_inputs_set, normalize error(-1) index=%u", index);
+    return RKABI_OK;
+}
+
+/* For an NPU that normalises, the buffer's bytes are copied whatever their type: in one piece where rows are not padded, and then a
+   longer buffer is refused and nothing taken (evidence 160_err_size_big, seq_17_mi_rk3588_2x); row by row, without a look at the
+   size, where they are (evidence seq_17_b25_split_int8; the real 1.5.2 the same, contents compared). A memory that is bound is the
+   input's memory and gets the bytes (tried on the real 1.5.2). */
+static int hand_on(emu_context *context, uint32_t index, const rkabi_input *input) {
+    const emu_tensor *tensor = &context->model->tensors[context->model->inputs[index].tensor];
+    emu_input_state *state = &context->inputs[index];
+    if (state->layout.w_stride == state->layout.w && input->size > tensor->n_elems) {
+        emu_log(context->level, 'E', "current input size(%u) > need input size(%zu)", input->size, tensor->n_elems);
+        return RKABI_OK;
+    }
+    if (input->buf == NULL)
+        return emu_would_crash(context->level, "rknn_inputs_set", "an input's buf is NULL (evidence 160_err_nullbuf)");
+    emu_layout from = emu_layout_plain(tensor, EMU_NHWC, 0);
+    emu_layout_copy(&from, input->buf, &state->layout, state->native, state->layout.slots, 1);
+    if (state->binding.mem != NULL && state->binding.mem->size >= state->layout.slots)
+        emu_layout_copy(&from, input->buf, &state->layout, emu_memory_bytes(state->binding.mem), state->layout.slots, 1);
     return RKABI_OK;
 }
 
@@ -195,15 +217,16 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
         emu_log(level, 'E', "rknn_inputs_set, param input size(%u) < model input size(%zu)", input->size, need);
         return RKABI_ERR_PARAM_INVALID;
     }
-    state->binding.mem = NULL;
     state->set_generally = true;
     if (input->pass_through && input->buf == NULL)
-        return emu_would_crash(context, "rknn_inputs_set", "an input's buf is NULL (evidence 160_err_nullbuf)");
+        return emu_would_crash(context->level, "rknn_inputs_set", "an input's buf is NULL (evidence 160_err_nullbuf)");
     if (input->pass_through) {
-        if (input->type == tensor->type)
+        /* Other types without a word: uint8 (evidence 160_net25_u8_pt1), float32; int8 and float16 into either model with lines
+           (evidence seq_19_*; four tries on the real 1.5.2). */
+        if (input->type == RKABI_TYPE_INT8 || input->type == RKABI_TYPE_FLOAT16 || input->type == tensor->type)
             choose_mode(context, index, input->type, true);
         else
-            state->raw_uint8 = false; /* without a word (evidence 160_net25_u8_pt1) */
+            state->raw_uint8 = false;
         size_t room = state->layout.slots * emu_type_nbytes(tensor->type);
         if (input->size > room)
             emu_log(level, 'W', "rkparity emulated runtime: %u bytes given with pass_through, the input's memory has %zu: the "
@@ -219,14 +242,18 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
         }
         if (input->fmt == RKABI_FMT_NCHW && context->version->nchw_crashes) {
             emu_log(level, 'D', "normalize target: CPU");
-            return emu_would_crash(context, "rknn_inputs_set", "fmt NCHW on a 4-D input (evidence 160_gen_u8_nchw_pt0); use NHWC");
+            return emu_would_crash(context->level, "rknn_inputs_set", "fmt NCHW on a 4-D input (evidence 160_gen_u8_nchw_pt0); use NHWC");
         }
         if (input->fmt == RKABI_FMT_NCHW || input->fmt == RKABI_FMT_UNDEFINED || input->fmt == RKABI_FMT_NC1HWC2)
             return refuse_layout(context, index, input->fmt);
         if (input->fmt != RKABI_FMT_NHWC) {
             emu_log(level, 'E', "rknn_inputs_set, meet unsupported layout(%d)!", (int)input->fmt);
-            return emu_would_crash(context, "rknn_inputs_set", "an unknown fmt on a 4-D input (evidence 160_err_fmt_99)");
+            return emu_would_crash(context->level, "rknn_inputs_set", "an unknown fmt on a 4-D input (evidence 160_err_fmt_99)");
         }
+    }
+    if (!emu_tensor_is_4d(tensor) && input->fmt == RKABI_FMT_NC1HWC2) { /* evidence seq_13_b25_d2_int8_rk3588; the real 1.5.2 too */
+        emu_log(level, 'E', "rknn_inputs_set, meet unsupported layout(%d)!", (int)input->fmt);
+        return RKABI_OK;
     }
     if (!emu_tensor_is_4d(tensor) && input->type == RKABI_TYPE_INT8 && tensor->type == RKABI_TYPE_INT8 &&
         !context->version->quantizes_flat_int8)
@@ -234,67 +261,21 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
     choose_mode(context, index, input->type, false);
     if (!state->raw_uint8)
         emu_log(level, 'D', "normalize target: CPU");
-    if (input->size > need) {
-        emu_log(level, 'E', "current input size(%u) > need input size(%zu)", input->size, need);
-        return RKABI_OK;
-    }
+    if (state->raw_uint8)
+        return hand_on(context, index, input);
     if (refuses_type(context, tensor, input->type)) {
         emu_log(level, 'E', "rknn_inputs_set, normalize error(-1) index=%u", index);
         return RKABI_OK;
     }
     if (input->buf == NULL)
-        return emu_would_crash(context, "rknn_inputs_set", "an input's buf is NULL (evidence 160_err_nullbuf)");
+        return emu_would_crash(context->level, "rknn_inputs_set", "an input's buf is NULL (evidence 160_err_nullbuf)");
     emu_layout from = emu_layout_plain(tensor, EMU_NHWC, 0);
     return convert(context, index, input->buf, input->type, &from);
 }
 
-/* The mini runtime wants the very size of the native memory, and keeps the attribute even when the size is wrong (evidence
-   mrt232_zc_small). */
-static int bind_mini(emu_context *context, uint32_t index, rkabi_tensor_mem *mem, const rkabi_tensor_attr *attr) {
-    const emu_tensor *tensor = &context->model->tensors[context->model->inputs[index].tensor];
-    emu_input_state *state = &context->inputs[index];
-    size_t need = state->layout.slots * emu_type_nbytes(tensor->type);
-    state->binding.mem = NULL;
-    state->binding.attr = *attr;
-    state->bound_once = true;
-    state->raw_uint8 = emu_tensor_is_image(tensor) && attr->type == RKABI_TYPE_UINT8 && !attr->pass_through;
-    if (mem->size != need) {
-        emu_log(context->level, 'E', "rknn_set_io_mem, input(%s) memory size must be: %zu, but is: %u", tensor->name, need,
-                mem->size);
-        return RKABI_ERR_PARAM_INVALID;
-    }
-    state->binding.mem = mem;
-    return RKABI_OK;
-}
-
-/* What the mini runtime's NPU takes as it lies in memory: native bytes, int8 or uint8 pixels in NHWC, tensors that are not
-   4-D. There is no conversion but for an input that was never bound (evidence mrt232_*). */
-static int refresh_mini(emu_context *context, uint32_t index) {
-    emu_input_state *state = &context->inputs[index];
-    const emu_tensor *tensor = &context->model->tensors[context->model->inputs[index].tensor];
-    const rkabi_tensor_attr *attr = &state->binding.attr;
-    bool byte_typed = attr->type == RKABI_TYPE_UINT8 || attr->type == RKABI_TYPE_INT8;
-    bool direct = attr->pass_through || !emu_tensor_is_4d(tensor) ||
-                  (emu_tensor_is_image(tensor) && attr->fmt == RKABI_FMT_NHWC && byte_typed);
-    if (state->binding.mem != NULL && direct) {
-        memcpy(state->native, emu_memory_bytes(state->binding.mem), state->layout.slots * emu_type_nbytes(tensor->type));
-        return RKABI_OK;
-    }
-    emu_log(context->level, 'D', "normalize target: CPU");
-    if (!state->bound_once)
-        return RKABI_OK;
-    emu_log(context->level, 'E',
-            "InputOperator: not support input dtype=%s, layout=%s, output dtype=%s , layout=NC1HWC2, please try pass_through=1 "
-            "mode in set_io_mem\n",
-            emu_type_name(attr->type), attr->fmt == RKABI_FMT_NHWC ? "NHWC" : layout_name(attr->fmt),
-            emu_type_name(tensor->type));
-    emu_log(context->level, 'E', "op: InputOperator, name: InputOperator:%s, fallback cpu failed", tensor->name);
-    return RKABI_ERR_FAIL;
-}
-
 int emu_input_bind(emu_context *context, uint32_t index, rkabi_tensor_mem *mem, const rkabi_tensor_attr *attr) {
     if (context->version->mini)
-        return bind_mini(context, index, mem, attr);
+        return emu_input_bind_mini(context, index, mem, attr);
     const emu_tensor *tensor = &context->model->tensors[context->model->inputs[index].tensor];
     emu_input_state *state = &context->inputs[index];
     int level = context->level;
@@ -332,14 +313,24 @@ int emu_input_bind(emu_context *context, uint32_t index, rkabi_tensor_mem *mem, 
     return RKABI_OK;
 }
 
+/* 1.6.0 ends the run; 1.5.2 goes on with what was there before (nine tries on the real one). */
+static int fail_operator(const emu_context *context, const emu_tensor *tensor) {
+    if (!context->version->failed_operator_ends_run)
+        return RKABI_OK;
+    emu_log_fallback_failed(context->level, "InputOperator", tensor->name);
+    return RKABI_ERR_FAIL;
+}
+
 int emu_input_refresh(emu_context *context, uint32_t index) {
     if (context->version->mini)
-        return refresh_mini(context, index);
+        return emu_input_refresh_mini(context, index);
     emu_input_state *state = &context->inputs[index];
     const emu_tensor *tensor = &context->model->tensors[context->model->inputs[index].tensor];
     const emu_binding *binding = &state->binding;
     if (binding->mem == NULL)
         return RKABI_OK;
+    /* Also after rknn_inputs_set: what was bound is converted again, over what was set (evidence seq_29_b25_c3w30_fp16_rk3588,
+       seq_29_b25_d2_int8_rk3588). */
     const uint8_t *bytes = emu_memory_bytes(binding->mem);
     if (binding->attr.pass_through) {
         memcpy(state->native, bytes, state->layout.slots * emu_type_nbytes(tensor->type));
@@ -347,19 +338,20 @@ int emu_input_refresh(emu_context *context, uint32_t index) {
     }
     if (!state->raw_uint8)
         emu_log(context->level, 'D', "normalize target: CPU");
-    if (emu_tensor_is_4d(tensor) && binding->attr.fmt == RKABI_FMT_NCHW) {
-        emu_would_crash(context, "rknn_run", "a 4-D input memory with fmt NCHW (evidence 160_zc_in_u8_nchw); use NHWC");
+    if (emu_tensor_is_4d(tensor) && binding->attr.fmt == RKABI_FMT_NCHW && context->version->nchw_crashes) {
+        emu_would_crash(context->level, "rknn_run", "a 4-D input memory with fmt NCHW (evidence 160_zc_in_u8_nchw); use NHWC");
         return RKABI_ERR_FAIL;
     }
     if (emu_tensor_is_4d(tensor) && binding->attr.fmt != RKABI_FMT_NHWC) {
-        emu_log(context->level, 'E', "Meet unsupported src layout for normalize: %s, only support NHWC src layout!",
-                layout_name(binding->attr.fmt));
-        emu_log_fallback_failed(context->level, "InputOperator", tensor->name);
-        return RKABI_ERR_FAIL;
+        note_layout(context, binding->attr.fmt);
+        return fail_operator(context, tensor);
     }
-    if (refuses_type(context, tensor, binding->attr.type)) {
-        emu_log_fallback_failed(context->level, "InputOperator", tensor->name);
-        return RKABI_ERR_FAIL;
+    if (refuses_type(context, tensor, binding->attr.type))
+        return fail_operator(context, tensor);
+    if (!emu_tensor_is_4d(tensor) && binding->attr.type == RKABI_TYPE_INT8 && tensor->type == RKABI_TYPE_INT8 &&
+        !context->version->quantizes_flat_int8) {
+        note_layout(context, RKABI_FMT_UNDEFINED);
+        return fail_operator(context, tensor);
     }
     emu_layout from = emu_layout_plain(tensor, EMU_NHWC, state->layout.arrangement == EMU_NHWC ? state->layout.w_stride : 0);
     return convert(context, index, bytes, binding->attr.type, &from);

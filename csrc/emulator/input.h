@@ -10,10 +10,11 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
 int emu_input_bind(emu_context *context, uint32_t index, rkabi_tensor_mem *mem, const rkabi_tensor_attr *attr);
 /* At the start of a run: takes a bound memory's content over. */
 int emu_input_refresh(emu_context *context, uint32_t index);
+/* The mini runtime's way of both. */
+int emu_input_bind_mini(emu_context *context, uint32_t index, rkabi_tensor_mem *mem, const rkabi_tensor_attr *attr);
+int emu_input_refresh_mini(emu_context *context, uint32_t index);
+const char *emu_layout_name(rkabi_fmt fmt);
 /* The input in logical order, elements of the model's type (or uint8 pixels when raw_uint8 is set); the caller frees it. */
 uint8_t *emu_input_logical(const emu_context *context, uint32_t index, size_t *nbytes);
-
-/* An argument on which the real library crashes: says so, and crashes when RKPARITY_EMULATOR_CRASH is set. */
-int emu_would_crash(const emu_context *context, const char *call, const char *what);
 
 #endif

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "abi/rknn_abi.h"
+
 int emu_log_level_from_environment(void) {
     const char *text = getenv("RKNN_LOG_LEVEL");
     return text == NULL ? 0 : (int)strtol(text, NULL, 10);
@@ -58,4 +60,11 @@ void emu_log_fallback_failed(int level, const char *op_type, const char *tensor)
             "Op type:%s, name: %s:%s, fallback cpu failed. please try updating to the latest version of the toolkit2 and "
             "runtime from: https://console.zbox.filez.com/l/I00fc3 (PWD: rknn)",
             op_type, op_type, tensor);
+}
+
+int emu_would_crash(int level, const char *call, const char *what) {
+    emu_log(level, 'E', "rkparity emulated runtime: %s: the real library crashes here: %s", call, what);
+    if (getenv("RKPARITY_EMULATOR_CRASH") != NULL)
+        abort();
+    return RKABI_ERR_PARAM_INVALID;
 }

@@ -17,6 +17,8 @@ int emu_log_level_from_environment(void);
 void emu_log_show_time(bool shown);
 /* Writes one line when `level` lets `letter` (one of E, W, I, D) through. */
 void emu_log(int level, char letter, const char *format, ...) EMU_PRINTF(3, 4);
+/* An argument on which the real library crashes: says so, and crashes when RKPARITY_EMULATOR_CRASH is set. */
+int emu_would_crash(int level, const char *call, const char *what);
 /* The line of an InputOperator or OutputOperator that cannot convert its tensor. */
 void emu_log_fallback_failed(int level, const char *op_type, const char *tensor);
 

@@ -96,6 +96,6 @@ void emu_memory_sync(const rkabi_tensor_mem *mem, rkabi_sync mode) {
         return;
     if ((mode & RKABI_SYNC_TO_DEVICE) != 0)
         memcpy(memory->device, mem->virt_addr, memory->device_nbytes);
-    else
+    else if ((mode & RKABI_SYNC_FROM_DEVICE) != 0)
         memcpy(mem->virt_addr, memory->device, memory->device_nbytes);
 }

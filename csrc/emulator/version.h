@@ -15,6 +15,11 @@ typedef struct emu_version {
     bool quantizes_flat_int8; /* an int8 buffer for an input that is not 4-D is taken as it is; otherwise refused */
     bool names_unknown_type; /* a line of its own for an element type that does not exist */
     char stride_letter;     /* the level of the note about an output's size_with_stride */
+    bool failed_operator_ends_run; /* an InputOperator or OutputOperator that cannot convert; otherwise a line, and status 0 */
+    bool takes_bool;          /* bool data into an int8 input */
+    bool takes_all_cores;     /* core mask 0xffff */
+    bool checks_output_index; /* rknn_outputs_get notes indices that are not the places, and refuses those out of range */
+    int null_context_code;    /* what rknn_init without a place for the context returns; 0: -6 */
     int last_query;         /* highest command that rknn_query answers */
 } emu_version;
 

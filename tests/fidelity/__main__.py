@@ -18,7 +18,7 @@ from fidelity.deviations import Known, outdated, read_known, unexplained
 from fidelity.player import ARCHITECTURES
 from fidelity.session import play_all, prepare, totals
 
-_FAMILIES = ("160_", "152_", "mrt232_", "140_", "120_")
+_FAMILIES = ("160_", "152_", "mrt232_", "140_", "120_", "seq_")
 
 
 def main(arguments: Sequence[str]) -> int:

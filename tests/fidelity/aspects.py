@@ -86,6 +86,10 @@ _VOID_ATTRIBUTES = (
     # The first bytes of the answer: a pointer, a duration.
     (re.compile(r"(rknn_query\(cmd=[34],len=\d+),index=\d+"), r"\1"),
 )
+_ATTRIBUTE_LINES = (
+    *("attr for set_io_mem", "mem size=", "IN_OUT_NUM", "SDK_VERSION", "MEM_SIZE", "CUSTOM_STRING", "rknn_query("),
+    *("MEM size=", "PERF data="),
+)
 _QUANTISATION = re.compile(r"zp=\S+ scale=\S+")
 
 
@@ -104,9 +108,7 @@ def attributes(played: Played) -> list[Difference]:
 
 
 def _is_attribute(line: str) -> bool:
-    return "ATTR" in line or line.lstrip().startswith(
-        ("attr for set_io_mem", "mem size=", "IN_OUT_NUM", "SDK_VERSION", "MEM_SIZE", "CUSTOM_STRING", "rknn_query(")
-    )
+    return "ATTR" in line or line.lstrip().startswith(_ATTRIBUTE_LINES)
 
 
 def _attribute(line: str, played: Played) -> str:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fidelity.output_dump import DATA_OFFSET, output_dump
 from fidelity.player import Played
+from fidelity.sequence_buffers import sequence_relations, sequence_sizes
 from fidelity.transcript import Step
 from rkparity.model import ModelTensor
-from rkparity.runs.dump_names import INPUT_OPERATOR, OUTPUT_OPERATOR, parse_dump_name, sanitize
+from rkparity.runs.dump_names import INPUT_OPERATOR
 
 # Where, expected, got: a deviation when the last two differ.
 Finding = tuple[str, str, str]
 Array = np.ndarray[Any, Any]
 
-_DATA_OFFSET = 80
 _FILL = 0xA5
 _OUTPUT = re.compile(r"output\[(\d+)\] index=(\d+) want_float=(\d) is_prealloc=(\d) size=(\d+) saved=(\S+) hash=(\w+)")
 _MEMORY = re.compile(r"out mem (\d+) size=(\d+) hash=(\w+) saved=(\S+)")
@@ -31,16 +33,18 @@ def dump_findings(played: Played) -> list[Finding]:
     findings = []
     for item in played.experiment.dumps:
         kept = played.experiment.folder / item.file
-        if not kept.is_file() or INPUT_OPERATOR not in item.file:
+        if not (kept.is_file() or item.sha256) or INPUT_OPERATOR not in item.file:
             continue
         fresh = played.folder / item.file
         if not fresh.is_file():
             findings.append((item.file, "a file", "none"))
+        elif item.sha256:
+            findings.append((item.file, item.sha256, hashlib.sha256(fresh.read_bytes()).hexdigest()))
         elif item.file.endswith(".tensor"):
             findings.append((item.file, "the recorded text", _text_difference(kept, fresh)))
         else:
             findings.append((item.file, "the recorded values", _difference(kept, fresh)))
-    return findings + list(_output_relations(played, want_float=True))
+    return findings + list(_output_relations(played, want_float=True)) + sequence_relations(played)
 
 
 def _text_difference(kept: Path, fresh: Path) -> str:
@@ -52,7 +56,7 @@ def _text_difference(kept: Path, fresh: Path) -> str:
 
 
 def _difference(kept: Path, fresh: Path) -> str:
-    left, right = kept.read_bytes()[_DATA_OFFSET:], fresh.read_bytes()[_DATA_OFFSET:]
+    left, right = kept.read_bytes()[DATA_OFFSET:], fresh.read_bytes()[DATA_OFFSET:]
     if left == right:
         return "the recorded values"
     if len(left) != len(right):
@@ -66,6 +70,7 @@ def buffer_findings(played: Played) -> list[Finding]:
     findings: list[Finding] = []
     for expected, got in zip(played.experiment.transcript.steps, played.transcript.steps):
         findings += _sizes(expected, got, written_by_npu=_written_by_npu(played))
+        findings += sequence_sizes(expected, got)
     return findings + _output_relations(played, want_float=False) + _memory_relations(played)
 
 
@@ -110,20 +115,6 @@ def _fnv1a_of_fill(nbytes: int) -> int:
     return value
 
 
-def _output_dump(played: Played, tensor: ModelTensor) -> Array | None:
-    """The OutputOperator dump of `tensor` that the last run left, float32 or int64 and flat."""
-    folders = [played.folder / name for name in ("dumps", "dd1")]
-    for path in sorted(path for folder in folders if folder.is_dir() for path in folder.glob("*.npy")):
-        name = parse_dump_name(path.name)
-        if (
-            name.op_type == OUTPUT_OPERATOR
-            and name.tensor == sanitize(tensor.name)
-            and name.suffix.value in ("float", "int64")
-        ):
-            return np.frombuffer(path.read_bytes()[_DATA_OFFSET:], dtype=name.suffix.dtype)
-    return None
-
-
 def _relation(where: str, dump: Array, values: Array) -> Finding:
     same = dump.size == values.size and dump.astype(values.dtype).tobytes() == values.tobytes()
     return where, "the dump's values", "the dump's values" if same else "other values"
@@ -140,13 +131,13 @@ def _output_relations(played: Played, *, want_float: bool) -> list[Finding]:
         if (match[3] == "1") is not want_float or position >= len(played.model.output_tensors):
             continue
         tensor = played.model.output_tensors[position]
-        dump = _output_dump(played, tensor)
+        dump = output_dump(played, tensor)
         path = played.folder / "io" / match[6]
         if dump is None or not path.is_file():
             continue
         count = dump.size
         raw = path.read_bytes()[:size]
-        dtype = np.dtype("int64" if tensor.dtype == "int64" else "float32" if want_float else tensor.dtype)
+        dtype = np.dtype("float32" if want_float else tensor.dtype)
         if len(raw) < count * dtype.itemsize:
             continue  # too small for the values: whether it stays untouched is checked with the sizes
         values = np.frombuffer(raw, dtype=dtype, count=count)
@@ -191,7 +182,7 @@ def _memory_relations(played: Played) -> list[Finding]:
         for match in (match for line in step.answers for match in [_MEMORY.match(line)] if match):
             attribute = attributes.get(match[1])
             tensor = played.model.output_tensors[int(match[1])]
-            dump = _output_dump(played, tensor)
+            dump = output_dump(played, tensor)
             if attribute is None or dump is None:
                 continue
             dtype = np.dtype(_TYPES[int(attribute[3])])

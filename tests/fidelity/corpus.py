@@ -19,11 +19,15 @@ _RECORDED_FOLDER = "/scratch/rkqemu/"
 
 @dataclass(frozen=True)
 class RecordedDump:
-    """A file the real library wrote: `file` is its path, `header` its text from `{` to the newline (empty: no npy)."""
+    """A file the real library wrote: `file` is its path, `header` its text from `{` to the newline (empty: no npy).
+
+    `sha256` is of the whole file, where only that was kept of it; else empty.
+    """
 
     file: str
     nbytes: int
     header: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Experiment:
     calls: tuple[str, ...]
     dumps: tuple[RecordedDump, ...]
     transcript: Transcript
+    driver: str = "driver"  # the C program that plays its calls
 
     @property
     def version(self) -> str:
@@ -79,10 +84,13 @@ def read_experiment(folder: Path) -> Experiment:
         environment=record["env"],
         calls=tuple(call.replace(_RECORDED_FOLDER, "") for call in record["calls"]),
         dumps=tuple(
-            RecordedDump(item["file"], item["bytes"], item.get("header", "").replace("\\n", "\n"))
+            RecordedDump(
+                item["file"], item["bytes"], item.get("header", "").replace("\\n", "\n"), item.get("sha256", "")
+            )
             for item in record["dumps"]
         ),
         transcript=parse_transcript(log),
+        driver=record.get("driver", "driver"),
     )
 
 

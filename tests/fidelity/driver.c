@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #include "abi/rknn_abi.h"
-#include "driver_data.h"
+#include "driver_values.h"
 
 #define MAX_TENSORS 16
 /* What a buffer holds before the library writes to it. */

@@ -1,4 +1,4 @@
-/* The driver's helpers: options of a call, test data, files. Included by driver.c alone. */
+/* What driver.c and sequences.c share: options of a call, sizes of types, files. */
 #ifndef RKPARITY_TESTS_DRIVER_DATA_H
 #define RKPARITY_TESTS_DRIVER_DATA_H
 
@@ -10,13 +10,8 @@
 
 #include "abi/rknn_abi.h"
 
-static const char *const TYPE_NAMES[] = {"FP32", "FP16", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64", "BOOL"};
-static const char *const TYPE_KEYS[] = {"f32", "f16", "i8", "u8", "int16", "uint16", "int32", "uint32", "int64", "bool"};
 static const size_t TYPE_NBYTES[] = {4, 2, 1, 1, 2, 2, 4, 4, 8, 1};
-static const char *const FMT_NAMES[] = {"NCHW", "NHWC", "NC1HWC2", "UNDEFINED"};
-static const char *const FMT_KEYS[] = {"nchw", "nhwc", "nc1hwc2", "undefined"};
-#define N_TYPES ((int)(sizeof TYPE_KEYS / sizeof *TYPE_KEYS))
-#define N_FMTS ((int)(sizeof FMT_KEYS / sizeof *FMT_KEYS))
+#define N_TYPES ((int)(sizeof TYPE_NBYTES / sizeof *TYPE_NBYTES))
 
 static void fail(const char *what, const char *which) {
     fprintf(stderr, "driver: %s: %s\n", which, what);
@@ -28,14 +23,6 @@ static void *allocate(size_t nbytes) {
     if (memory == NULL)
         fail("no memory", "calloc");
     return memory;
-}
-
-/* FNV-1a, 32 bits: the recorded driver's `hash=`. */
-static unsigned hash_of(const uint8_t *bytes, size_t nbytes) {
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < nbytes; i++)
-        hash = (hash ^ bytes[i]) * 16777619u;
-    return hash;
 }
 
 static void save(const char *name, const void *bytes, size_t nbytes) {
@@ -68,63 +55,8 @@ static int number(const char *call, const char *key, int otherwise) {
     return value != NULL ? (int)strtol(value, NULL, 0) : otherwise;
 }
 
-static int choice(const char *call, const char *key, const char *const names[], int count, int otherwise) {
-    const char *value = option(call, key);
-    for (int i = 0; value != NULL && i < count; i++)
-        if (strcmp(value, names[i]) == 0)
-            return i;
-    return value != NULL ? (int)strtol(value, NULL, 0) : otherwise;
-}
-
 static size_t nbytes_of(int type) {
     return type >= 0 && type < N_TYPES ? TYPE_NBYTES[type] : 4;
-}
-
-/* Rounds towards zero, as the recorded driver did. */
-static uint16_t half_of(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    uint32_t sign = bits >> 16 & 0x8000u, exponent = bits >> 23 & 0xffu, mantissa = bits & 0x7fffffu;
-    if (exponent < 113) /* the generators make no such small numbers but zero */
-        return (uint16_t)sign;
-    return (uint16_t)(sign | (exponent - 112) << 10 | mantissa >> 13);
-}
-
-/* The recorded driver's test data: a linear congruential generator seeded with the tensor's number. Checked against the
-   recorded hashes of all 335 inputs but those of `gen=ramp`, whose rule is not known. */
-static void generate(uint8_t *to, size_t count, int type, int index, const char *generator) {
-    uint32_t state = (uint32_t)(index + 1) * 7919u + 1u;
-    bool fractions = strcmp(generator, "frac") == 0, ramp = strcmp(generator, "ramp") == 0;
-    for (size_t i = 0; i < count; i++) {
-        state = state * 1664525u + 1013904223u;
-        uint32_t draw = ramp ? (uint32_t)i : state >> 8;
-        float real = fractions ? (float)(draw & 0xffffu) / 256.0f - 128.0f : (float)(draw & 0xffu);
-        uint64_t integer = draw & 0xffu;
-        uint16_t half = half_of(real);
-        switch (type) {
-        case RKABI_TYPE_FLOAT16:
-            memcpy(to + 2 * i, &half, 2);
-            break;
-        case RKABI_TYPE_INT8:
-            to[i] = (uint8_t)(integer & 0x7fu);
-            break;
-        case RKABI_TYPE_BOOL:
-            to[i] = (uint8_t)(integer & 1u);
-            break;
-        case RKABI_TYPE_UINT8:
-            to[i] = (uint8_t)integer;
-            break;
-        case RKABI_TYPE_INT16:
-        case RKABI_TYPE_UINT16:
-        case RKABI_TYPE_INT32:
-        case RKABI_TYPE_UINT32:
-        case RKABI_TYPE_INT64:
-            memcpy(to + nbytes_of(type) * i, &integer, nbytes_of(type)); /* little-endian, as all these chips */
-            break;
-        default:
-            memcpy(to + 4 * i, &real, 4);
-        }
-    }
 }
 
 #endif

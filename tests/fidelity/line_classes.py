@@ -37,7 +37,7 @@ LINE_CLASSES = (
     ),
     LineClass(
         "driver memory",
-        re.compile(r"allocate memory(:|, name:)|failed to sync partial buffer|Total Allocate Memory"),
+        re.compile(r"(allocated?|free) memory(:|, name:)|failed to sync partial buffer|Total Allocate Memory"),
         "what the replaced driver answered to requests for memory",
     ),
     LineClass(
@@ -76,7 +76,16 @@ _FIXES = (
     # What follows the version is a build's name; the emulated runtime says there what it is.
     (re.compile(r"(librknn(?:m?)rt version: [\d.]+) \(.*\)"), r"\1"),
     (re.compile(r"target: \S+ ?\(compiler version: [^()]*\([^()]*\)\)"), "target: COMPILER"),
-    (re.compile(r"toolkit version: \S+ ?\(compiler version: [^()]*\([^()]*\)\)"), "toolkit version: COMPILER"),
+    (re.compile(r"toolkit version: [^( ]+ ?\(compiler version: [^()]*\([^()]*\)\)"), "toolkit version: COMPILER"),
+    # On 32-bit Arm, where the recordings were made, the labels stand one field too early.
+    (
+        re.compile(
+            r"toolkit version: \(null\), target: COMPILER, target platform: (.*), framework name: (.*), "
+            r"framework layout: (.*), model inference type: NCHW"
+        ),
+        r"toolkit version: COMPILER, target: \1, target platform: \2, framework name: \3, "
+        r"framework layout: NCHW, model inference type: static_shape",
+    ),
     (re.compile(r"0x[0-9a-f]+"), "ADDRESS"),
     (re.compile(r"fd: \d+"), "fd: N"),
     (re.compile(r"(Model Information[:,] version: )\d+"), r"\1N"),

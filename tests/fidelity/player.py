@@ -18,6 +18,7 @@ from fidelity.corpus import Experiment
 from fidelity.stand_ins import Kept, StandIn, stand_in
 from fidelity.transcript import Transcript, parse_transcript
 from rkparity.emulator.description import layer_tensors
+from rkparity.emulator.model_bytes import core_digest
 from rkparity.emulator.protocol import GraphValue
 from rkparity.emulator.server import LayerValueServer, OpenModel, socket_environment
 from rkparity.emulator.values import RunValues, ValueSource
@@ -25,7 +26,7 @@ from rkparity.errors import UsageError
 from rkparity.model import Model, read_model
 
 ROOT = Path(__file__).resolve().parents[2]
-DRIVER_SOURCE = Path(__file__).with_name("driver.c")
+DRIVERS = ("driver", "sequences")
 VERSION_VARIABLE = "RKPARITY_EMULATOR_VERSION"
 LIBRARY, MINI_LIBRARY = "librknnrt.so", "librknnmrt.so"
 CRASH_VARIABLE = "RKPARITY_EMULATOR_CRASH"
@@ -79,7 +80,10 @@ class SteadyModels:
     """Serves every readable `.rknn` of a folder with a SteadySource."""
 
     def __init__(self, folder: Path) -> None:
-        self._files = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in folder.rglob("*.rknn")}
+        self._files: dict[str, Path] = {}
+        for path in folder.rglob("*.rknn"):
+            data = path.read_bytes()
+            self._files[hashlib.sha256(data).hexdigest()] = self._files[core_digest(data)] = path
 
     def open(self, sha256: str) -> tuple[Model, ValueSource]:
         """The model with these bytes."""
@@ -104,12 +108,13 @@ ARCHITECTURES = {
 }
 
 
-def compile_driver(target: Path, compiler: str = "cc") -> Path:
-    """Compiles the driver."""
-    command = [compiler, "-std=c11", "-D_GNU_SOURCE", *_OPTIONS, "-Wall", "-Wextra", "-Wconversion", "-Werror"]
-    command += [f"-I{ROOT / 'csrc'}", str(DRIVER_SOURCE), "-o", str(target), "-ldl"]
-    subprocess.run(command, check=True, timeout=_TIMEOUT_S)
-    return target
+def compile_drivers(folder: Path, compiler: str = "cc") -> Path:
+    """Compiles the drivers into `folder`, under the names experiments use."""
+    for name in DRIVERS:
+        command = [compiler, "-std=c11", "-D_GNU_SOURCE", *_OPTIONS, "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+        command += [f"-I{ROOT / 'csrc'}", str(Path(__file__).with_name(f"{name}.c")), "-o", str(folder / name), "-ldl"]
+        subprocess.run(command, check=True, timeout=_TIMEOUT_S)
+    return folder
 
 
 def compile_library(target: Path, compiler: str = "cc") -> Path:
@@ -123,25 +128,27 @@ def compile_library(target: Path, compiler: str = "cc") -> Path:
 
 
 class Player:
-    """One server and one driver for many experiments; a context manager."""
+    """One server for many experiments; a context manager."""
 
     def __init__(
         self,
         libraries: Path,
-        driver: Path,
+        drivers: Path,
         models: Path,
         scratch: Path,
         *,
         runner: tuple[str, ...] = (),
         open_model: OpenModel | None = None,
     ) -> None:
-        """`libraries` is the folder with librknnrt.so and librknnmrt.so; `runner` begins the command.
+        """`libraries` is the folder with librknnrt.so and librknnmrt.so, `drivers` that of compile_drivers.
+
+        `runner` begins the command.
 
         Layer values come from `open_model`, random ones without it.
         """
         self._libraries = libraries
         self._runner = runner
-        self._driver = driver
+        self._drivers = drivers
         self._models = models
         self._scratch = scratch
         (models / "garbage.rknn").write_bytes(_GARBAGE)
@@ -166,7 +173,7 @@ class Player:
             (folder / name).mkdir()
         library = self._libraries / (MINI_LIBRARY if experiment.mini else LIBRARY)
         done = subprocess.run(
-            [*self._runner, str(self._driver), str(library), str(model), *experiment.calls],
+            [*self._runner, str(self._drivers / experiment.driver), str(library), str(model), *experiment.calls],
             cwd=folder,
             env=self._environment(experiment),
             stdout=subprocess.PIPE,

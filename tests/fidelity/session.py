@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fidelity.aspects import ASPECTS, Outcome, Result, judge, unplayable
 from fidelity.corpus import Experiment, read_experiments, unpack
-from fidelity.player import ARCHITECTURES, LIBRARY, MINI_LIBRARY, Architecture, Player, compile_driver, compile_library
+from fidelity.player import ARCHITECTURES, LIBRARY, MINI_LIBRARY, Architecture, Player, compile_drivers, compile_library
 from fidelity.stand_ins import Kept, stand_in
 
 # An empty RKNN_DUMP_DIR makes the library write into the root directory (evidence 160_dumpdir_empty).
@@ -23,7 +23,7 @@ class Corpus:
     experiments: tuple[Experiment, ...]
     models: Path
     libraries: Path
-    driver: Path
+    drivers: Path
     runner: tuple[str, ...]
 
 
@@ -32,10 +32,10 @@ def prepare(scratch: Path, architecture: Architecture = ARCHITECTURES["native"])
     for name in (LIBRARY, MINI_LIBRARY):
         compile_library(scratch / name, architecture.compiler)
     return Corpus(
-        read_experiments(unpack("experiments.tar.xz", scratch / "experiments")),
+        read_experiments(unpack("sequences.tar.xz", unpack("experiments.tar.xz", scratch / "experiments"))),
         unpack("models.tar.xz", scratch / "models"),
         scratch,
-        compile_driver(scratch / "driver", architecture.compiler),
+        compile_drivers(scratch, architecture.compiler),
         architecture.runner,
     )
 
@@ -43,7 +43,7 @@ def prepare(scratch: Path, architecture: Architecture = ARCHITECTURES["native"])
 def play_all(corpus: Corpus, scratch: Path, wanted: Callable[[str], bool] = lambda name: True) -> list[Result]:
     """Plays the wanted experiments; seven results each, in the corpus's order."""
     results: list[Result] = []
-    with Player(corpus.libraries, corpus.driver, corpus.models, scratch / "played", runner=corpus.runner) as player:
+    with Player(corpus.libraries, corpus.drivers, corpus.models, scratch / "played", runner=corpus.runner) as player:
         for experiment in corpus.experiments:
             if not wanted(experiment.name):
                 continue

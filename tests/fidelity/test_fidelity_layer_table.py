@@ -29,7 +29,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[tup
     scratch = tmp_path_factory.mktemp("tables")
     corpus = prepare(scratch)
     found: dict[str, tuple[list[tuple[str, ...]], list[tuple[str, ...]]]] = {}
-    with Player(corpus.libraries, corpus.driver, corpus.models, scratch / "played") as player:
+    with Player(corpus.libraries, corpus.drivers, corpus.models, scratch / "played") as player:
         for experiment in corpus.experiments:
             recorded = rows(experiment.transcript)
             name = f"{experiment.model}{' zero-copy' if '_zc_' in experiment.name else ''}"

@@ -16,15 +16,15 @@ from support import require
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
-    """Seven results for each of the 288 experiments."""
+    """Seven results for each of the 400 experiments."""
     require(shutil.which("cc"), "no C compiler")
     scratch = tmp_path_factory.mktemp("fidelity")
     return play_all(prepare(scratch), scratch)
 
 
 def test_every_experiment_is_judged_in_every_respect(results: list[Result]) -> None:
-    assert len({result.experiment for result in results}) == 288
-    assert len(results) == 288 * len(ASPECTS)
+    assert len({result.experiment for result in results}) == 400
+    assert len(results) == 400 * len(ASPECTS)
     assert all(result.reason for result in results if result.outcome is Outcome.NOT_APPLICABLE)
 
 

@@ -53,7 +53,7 @@ def test_the_mini_runtime_with_the_simulators_values(toolkit_python: Path, tmp_p
     rknn.with_name(rknn.name + ".build.json").write_text(json.dumps(record))
     catalogue = ModelCatalogue(toolkit_python, [rknn])
     try:
-        with Player(corpus.libraries, corpus.driver, corpus.models, tmp_path, open_model=catalogue.open) as player:
+        with Player(corpus.libraries, corpus.drivers, corpus.models, tmp_path, open_model=catalogue.open) as player:
             played = player.play(experiment)
     finally:
         catalogue.close()

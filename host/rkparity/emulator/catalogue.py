@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rkparity.emulator.description import check_emulated, graph_views
+from rkparity.emulator.model_bytes import has_digest
 from rkparity.emulator.values import SimulatorSource, ValueSource
 from rkparity.errors import DataError, UsageError
 from rkparity.model import Model, read_model
@@ -59,7 +60,7 @@ class ModelCatalogue:
 
     def _find(self, sha256: str) -> Path:
         for file in self.files():
-            if hashlib.sha256(file.read_bytes()).hexdigest() == sha256:
+            if has_digest(file.read_bytes(), sha256):
                 return file
         raise UsageError(
             f"the emulator was not started with this model (sha256 {sha256[:16]}...)",

@@ -23,7 +23,7 @@ VERSION_VARIABLE = "RKPARITY_EMULATOR_VERSION"
 VERSIONS = ("1.6.0", "1.5.2", "mini-2.3.2")
 _MINI_CHIPS = ("rv1103", "rv1106")
 # Read by the library; what is set when a board is started holds for all its programs.
-SWITCHES = ("RKPARITY_EMULATOR_FAULTS", "RKPARITY_EMULATOR_CACHE", "RKPARITY_EMULATOR_CRASH")
+SWITCHES = tuple(f"RKPARITY_EMULATOR_{name}" for name in ("FAULTS", "CACHE", "CRASH", "PLATFORM"))
 _SOCKET_FILE = "librknnrt.emulator"
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rkparity.emulator.description import describe, graph_views, layer_tensors
 from rkparity.emulator.faults import FaultPlan, make_plan, require_alterable
+from rkparity.emulator.model_bytes import core_digest
 from rkparity.emulator.protocol import (
     MAX_MODEL_NBYTES,
     NO_NODE,
@@ -181,7 +182,7 @@ class Conversation:
                 )
             return []
         if operation is Operation.OPEN:
-            model, source = self._open_model(hashlib.sha256(payload).hexdigest())
+            model, source = self._find_model(payload)
             description = describe(model, simulator=source.description)
             self._graphs, self._sources = graph_views(model), {0: source}
             return [description]
@@ -193,6 +194,16 @@ class Conversation:
                 f"emulator protocol: a run at the set of shapes {request.graph}, there are {len(self._graphs)}"
             )
         return self._run(self._graphs[request.graph], self._source_of(request.graph), request)
+
+    def _find_model(self, payload: bytearray) -> tuple[Model, ValueSource]:
+        """The model of these bytes; a file whose end the caller cut off is known by its beginning."""
+        try:
+            return self._open_model(hashlib.sha256(payload).hexdigest())
+        except UsageError as unknown:
+            try:
+                return self._open_model(core_digest(payload))
+            except UsageError:
+                raise unknown from None
 
     def _source_of(self, graph: int) -> ValueSource:
         if graph not in self._sources:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from rkparity.emulator.description import layer_tensors
+from rkparity.emulator.model_bytes import core_digest
 from rkparity.emulator.protocol import GraphValue
 from rkparity.emulator.runtime import LIBRARY_VARIABLE
 from rkparity.emulator.server import LayerValueServer
@@ -127,7 +128,10 @@ class CountingModels:
     """Serves every `.rknn` of a folder with a CountingSource."""
 
     def __init__(self, folder: Path) -> None:
-        self._files = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in folder.rglob("*.rknn")}
+        self._files: dict[str, Path] = {}
+        for path in folder.rglob("*.rknn"):
+            data = path.read_bytes()
+            self._files[hashlib.sha256(data).hexdigest()] = self._files[core_digest(data)] = path
         self.sources: dict[str, CountingSource] = {}
 
     def prepare(self) -> None:
