@@ -31,7 +31,10 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """[build]: what the toolkit's config() and build() get; None leaves the toolkit's default."""
+    """[build]: what the toolkit's config() and build() get; None leaves the toolkit's default.
+
+    `hybrid` is a `.quantization.cfg`: the model is built with the layers it lists in float.
+    """
 
     target_platform: str = "rk3588"
     mean_values: tuple[tuple[float, ...], ...] = ()
@@ -42,6 +45,7 @@ class BuildSettings:
     optimization_level: int | None = None
     quantized_method: str | None = None
     quantized_algorithm: str | None = None
+    hybrid: Path | None = None
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -142,12 +146,13 @@ class Project:
             optimization_level=build.optimization_level,
             quantized_method=build.quantized_method,
             quantized_algorithm=build.quantized_algorithm,
+            hybrid=str(build.hybrid) if do_quantization and build.hybrid is not None else None,
             extra=build.extra,
         )
 
     def named_files(self) -> tuple[Path, ...]:
         """Every file the project names, in a fixed order: what results depend on."""
-        listed = [self.model.file, self.model.weights, self.build.dataset, self.check.thresholds]
+        listed = [self.model.file, self.model.weights, self.build.dataset, self.build.hybrid, self.check.thresholds]
         listed += [*self.input.files, *self.original.inputs, *self.original.outputs]
         listed += [file for sample in self.input.more for file in sample]
         return tuple(path for path in listed if path is not None)
@@ -155,7 +160,7 @@ class Project:
 
 _PATHS = {
     "model": ("file", "weights", "rknn"),
-    "build": ("dataset",),
+    "build": ("dataset", "hybrid"),
     "input": ("files", "more"),
     "original": ("inputs", "outputs"),
     "board": ("identity", "uploads"),
@@ -265,7 +270,7 @@ def _text(value: Any, where: str) -> str:
 
 def _check_choices(table: Mapping[str, Any], name: str, path: Path) -> None:
     choices: dict[tuple[str, str], tuple[Any, ...]] = {
-        ("model", "framework"): tuple(item.value for item in Framework),
+        ("model", "framework"): tuple(item.value for item in Framework if item is not Framework.HYBRID),
         ("input", "layout"): LAYOUTS,
         ("original", "channel_order"): CHANNEL_ORDERS,
         ("build", "optimization_level"): (0, 1, 2, 3),
@@ -289,6 +294,7 @@ def _check_files(project: Project) -> None:
         "model.weights": [project.model.weights],
         "model.rknn": [project.model.rknn],
         "build.dataset": [project.build.dataset],
+        "build.hybrid": [project.build.hybrid],
         "input.files": [*project.input.files],
         "input.more": [file for sample in project.input.more for file in sample],
         "original.inputs": [*project.original.inputs],
@@ -302,6 +308,16 @@ def _check_files(project: Project) -> None:
                 raise ConfigError(f"{project.path}: {key}: {path} is not a file", hint="paths are relative to the file")
     if not project.input.files:
         raise ConfigError(f"{project.path}: input.files is empty", hint="give one file for each input of the model")
+    if project.model.framework == Framework.HYBRID.value:
+        raise ConfigError(
+            f"{project.path}: model.file: {project.model.file.name} is step 1 of hybrid quantisation, which has no "
+            "original to compare with",
+            hint="name the source model, and the configuration as hybrid in [build]",
+        )
+    if project.build.hybrid is not None and not project.build.do_quantization:
+        raise ConfigError(
+            f"{project.path}: build.hybrid is given and do_quantization is false", hint="set do_quantization = true"
+        )
     if project.build.do_quantization and project.build.dataset is None:
         raise ConfigError(
             f"{project.path}: build.do_quantization is true and build.dataset is missing",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rkparity.cli.options import (
     add_build_options,
@@ -14,6 +15,9 @@ from rkparity.cli.options import (
 )
 from rkparity.errors import ExitCode, UsageError
 from rkparity.io import check_new_file
+
+if TYPE_CHECKING:
+    from rkparity.toolkit.built_model import BuiltModel
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Builds, exports, prints what came out."""
     from rkparity.toolkit.bootstrap import find_toolkit_python
+    from rkparity.toolkit.build import build_model
     from rkparity.toolkit.build_record import read_spec, write_build_record
     from rkparity.toolkit.worker_client import Worker
 
@@ -41,15 +46,21 @@ def run(arguments: argparse.Namespace) -> int:
     spec = read_spec(arguments.spec) if arguments.spec is not None else spec_from_arguments(arguments, arguments.model)
     spec.check()
     with Worker(find_toolkit_python(arguments.toolkit_python), timeout_s=arguments.timeout) as worker:
-        built = worker.build(spec, export=output)
+        built = build_model(worker, spec, export=output)
     record = write_build_record(built)
     print(
-        f"{output}: {output.stat().st_size} bytes, {built.precision.value} for {spec.target_platform}, "
+        f"{output}: {output.stat().st_size} bytes, {_arithmetic(built)} for {built.spec.target_platform}, "
         f"rknn-toolkit2 {built.toolkit_version}"
     )
+    for note in built.notes:
+        print(f"  warning: {note}")
     for item in built.inputs:
         print(f"  input  {item.name}  {'x'.join(str(size) for size in item.shape)} {item.dtype}")
     for name in built.outputs:
         print(f"  output {name}")
     print(f"{record}: how it was built")
     return int(ExitCode.PASS)
+
+
+def _arithmetic(built: BuiltModel) -> str:
+    return "hybrid (quantised, some layers in float)" if built.spec.hybrid is not None else built.precision.value

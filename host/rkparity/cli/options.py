@@ -9,13 +9,17 @@ from typing import Any
 
 from rkparity.board.link.target import AdbTarget, LocalTarget, SshTarget, parse_target
 from rkparity.errors import UsageError
-from rkparity.toolkit.spec import BuildSpec, Framework
+from rkparity.toolkit.spec import BuildSpec, Framework, hybrid_spec
 
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `rkparity build` and of `rkparity simulate` on a source model."""
     group = parser.add_argument_group("how to build")
-    group.add_argument("--framework", choices=[item.value for item in Framework], help="default: by the model's suffix")
+    group.add_argument(
+        "--framework",
+        choices=[item.value for item in Framework if item is not Framework.HYBRID],
+        help="default: by the model's suffix",
+    )
     group.add_argument("--weights", type=Path, metavar="FILE", help="second file of a caffe or darknet model")
     group.add_argument("--inputs", action="append", default=[], metavar="NAMES", help="input tensors, comma-separated")
     group.add_argument(
@@ -53,6 +57,13 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     precision.add_argument("--fp16", action="store_true", help="do not quantise (default)")
     precision.add_argument("--int8", action="store_true", help="quantise; needs --dataset")
     group.add_argument("--dataset", type=Path, metavar="FILE", help="calibration samples, one a line")
+    group.add_argument(
+        "--hybrid",
+        type=Path,
+        metavar="CFG",
+        help="the edited .quantization.cfg: the layers it lists stay in float; with a source model and --int8 "
+        "--dataset, or with the .model that hybrid_quantization_step1 wrote (its .data beside it)",
+    )
     group.add_argument("--optimization-level", type=int, choices=range(4), metavar="0-3")
     group.add_argument("--method", metavar="NAME", help="quantized_method: layer, channel, group32, ...")
     group.add_argument("--algorithm", metavar="NAME", help="quantized_algorithm: normal, mmse, kl_divergence, gdq")
@@ -104,11 +115,14 @@ _OPTION_NAMES = (
     "optimization_level",
     "method",
     "algorithm",
+    "hybrid",
 )
 
 
 def spec_from_arguments(arguments: argparse.Namespace, model: Path) -> BuildSpec:
     """The spec the options make for `model`; UsageError naming the option that cannot be read."""
+    if not arguments.framework and Framework.of_file(model) is Framework.HYBRID:
+        return _step_two(arguments, model)
     if arguments.dataset is not None and not arguments.int8:
         raise UsageError("--dataset is only used by --int8", hint="add --int8, or leave --dataset out")
     return BuildSpec(
@@ -127,8 +141,26 @@ def spec_from_arguments(arguments: argparse.Namespace, model: Path) -> BuildSpec
         optimization_level=arguments.optimization_level,
         quantized_method=arguments.method,
         quantized_algorithm=arguments.algorithm,
+        hybrid=None if arguments.hybrid is None else str(arguments.hybrid),
         extra=_extra(arguments),
     )
+
+
+def _step_two(arguments: argparse.Namespace, model: Path) -> BuildSpec:
+    """The spec of a build from step 1's files, which bring every setting but the configuration."""
+    if arguments.hybrid is None:
+        raise UsageError(
+            f"{model}: is step 1 of hybrid quantisation and its configuration is not given",
+            hint="add --hybrid with the edited .quantization.cfg",
+        )
+    others = [name for name in _OPTION_NAMES if name not in ("hybrid", "weights", "int8", "framework")]
+    given = [name for name in others if getattr(arguments, name) not in (None, False, [])]
+    if given:
+        raise UsageError(
+            f"--{given[0].replace('_', '-')}: {model} brings this setting from step 1",
+            hint="leave the option out, or give the source model",
+        )
+    return hybrid_spec(model, arguments.weights, arguments.hybrid)
 
 
 def _extra(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:

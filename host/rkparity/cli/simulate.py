@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Builds, simulates, prints where the runs are."""
     from rkparity.flow.sample_check import check_sample
     from rkparity.toolkit.bootstrap import find_toolkit_python
+    from rkparity.toolkit.build import build_model
     from rkparity.toolkit.build_record import read_build_record
     from rkparity.toolkit.inputs import prepare_inputs
     from rkparity.toolkit.rebuild import rebuild
@@ -77,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         if spec is None:
             built, record, notes = rebuild(worker, arguments.model)
         else:
-            built = worker.build(spec)
+            built = build_model(worker, spec)
+            notes = built.notes
         inputs = prepare_inputs(
             arguments.input,
             built.inputs,

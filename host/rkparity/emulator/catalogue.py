@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from rkparity.emulator.description import check_emulated, graph_views
+from rkparity.emulator.description import check_emulated
 from rkparity.emulator.model_bytes import has_digest
 from rkparity.emulator.values import SimulatorSource, ValueSource
-from rkparity.errors import DataError, UsageError
+from rkparity.errors import UsageError
 from rkparity.model import Model, read_model
 from rkparity.toolkit.build_record import read_build_record
+from rkparity.toolkit.rebuild import rebuild
 from rkparity.toolkit.worker_client import Worker
-
-# Scales pass through single precision in the file and through the worker's JSON.
-_SCALE_TOLERANCE = 1e-6
 
 
 class ModelCatalogue:
@@ -70,44 +67,8 @@ class ModelCatalogue:
     def _build(self, rknn: Path) -> tuple[Model, ValueSource]:
         model = read_model(rknn)
         check_emulated(model)
-        spec = read_build_record(rknn).spec
+        read_build_record(rknn)
         if self._worker is None:
             self._worker = Worker(self._python)
-        with tempfile.TemporaryDirectory(prefix="rkparity-emulator-") as folder:
-            built = self._worker.build(spec, export=Path(folder) / "twin.rknn")
-            check_same_build(model, read_model(Path(folder) / "twin.rknn"))
+        built, _, _ = rebuild(self._worker, rknn)
         return model, SimulatorSource(self._worker, built, model)
-
-
-def check_same_build(model: Model, twin: Model) -> None:
-    """DataError when two files were not built the same way. Their bytes always differ; what they say decides."""
-    hint = "the toolkit, the source model or the calibration data changed since; build it again with `rkparity build`"
-    if [graph.input_shapes for graph in model.graphs] != [graph.input_shapes for graph in twin.graphs]:
-        raise DataError(f"{model.path.name}: building it again from its record gives other input shapes", hint=hint)
-    for mine, other in zip(graph_views(model), graph_views(twin)):
-        _check_same_graph(mine, other, hint)
-
-
-def _check_same_graph(model: Model, twin: Model, hint: str) -> None:
-    if [(node.op_type, node.name) for node in model.nodes] != [(node.op_type, node.name) for node in twin.nodes]:
-        raise DataError(
-            f"{model.path.name}: building it again from its record gives another list of operators", hint=hint
-        )
-    others = {tensor.name: tensor for tensor in twin.tensors}
-    for node in model.nodes:
-        for index in node.outputs:
-            mine = model.tensors[index]
-            other = others.get(mine.name)
-            if (
-                other is None
-                or mine.shape != other.shape
-                or mine.dtype != other.dtype
-                or mine.zero_point != other.zero_point
-                or len(mine.scale) != len(other.scale)
-                or any(abs(a - b) > _SCALE_TOLERANCE * abs(a) for a, b in zip(mine.scale, other.scale))
-            ):
-                raise DataError(
-                    f"{model.path.name}: building it again from its record gives another {mine.name} "
-                    "(type, shape, scale or zero point)",
-                    hint=hint,
-                )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rkparity.flow.simulation import prepared_inputs, simulated, trained_quantizers
 from rkparity.flow.store import file_digest, key_of
 from rkparity.model import Model, read_model
+from rkparity.toolkit.build import build_model
 from rkparity.toolkit.build_record import read_build_record, record_path, write_build_record
 from rkparity.toolkit.rebuild import rebuild
 
@@ -83,8 +84,8 @@ def _build(context: Context) -> tuple[Path, BuiltModel]:
     rknn = project.output / "model" / f"{project.model.file.stem}-{key[:12]}.rknn"
     if rknn.is_file() and record_path(rknn).is_file():
         read_build_record(rknn)
-        return rknn, context.worker.build(spec)
+        return rknn, build_model(context.worker, spec)
     context.say("building the .rknn")
-    built = context.worker.build(spec, export=rknn)
+    built = build_model(context.worker, spec, export=rknn)
     write_build_record(built)
     return rknn, built

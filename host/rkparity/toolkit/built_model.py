@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ class BuiltModel:
     """A model held by one worker; `model_id` means nothing to another one.
 
     `quantization` is by tensor name and empty for FP16. `rknn` is the exported file, if one was asked for,
-    `rknn_sha256` of its bytes. `log` is what the toolkit printed while building, without colours.
+    `rknn_sha256` of its bytes. `log` is what the toolkit printed while building, without colours. `notes` are sentences
+    the user must see.
     """
 
     model_id: int
@@ -55,6 +56,11 @@ class BuiltModel:
     rknn: Path | None
     rknn_sha256: str | None
     log: str
+    notes: tuple[str, ...] = ()
+
+    def with_notes(self, *notes: str) -> BuiltModel:
+        """The same with further notes."""
+        return replace(self, notes=(*self.notes, *notes))
 
     @property
     def precision(self) -> Precision:

@@ -41,6 +41,12 @@ def prepare_dataset(dataset: Path, folder: Path) -> Path:
     return copy
 
 
+def dataset_files(dataset: Path) -> list[Path]:
+    """The files that a calibration list names, each once; UsageError as `prepare_dataset` does."""
+    numbered = enumerate(_text_of(dataset).splitlines(), start=1)
+    return list(dict.fromkeys(_find(name, dataset, number) for number, line in numbered for name in line.split()))
+
+
 def _text_of(dataset: Path) -> str:
     try:
         return dataset.read_text(encoding="utf-8")

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rkparity.errors import ToolkitError
-from rkparity.io import write_text
 from rkparity.runs import open_npy
 from rkparity.toolkit.built_model import BuiltModel, GraphInput, built_model_from_answer
 from rkparity.toolkit.dataset import prepare_dataset
+from rkparity.toolkit.hybrid_configuration import read_configuration
 from rkparity.toolkit.spec import BuildSpec
 from rkparity.toolkit.worker_client import Worker, install_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-CUSTOM_LAYERS_KEY = "custom_quantize_layers:"
-PARAMETERS_KEY = "quantize_parameters:"
-_PARAMETER_NAME = re.compile(r" {4}\S.*:\s*$")
 
 
 @dataclass(frozen=True)
@@ -210,6 +204,16 @@ class HybridFiles:
         """The toolkit's configuration as it wrote it."""
         return self.folder / f"{self.stem}.quantization.cfg"
 
+    @property
+    def model(self) -> Path:
+        """The graph."""
+        return self.folder / f"{self.stem}.model"
+
+    @property
+    def data(self) -> Path:
+        """The weights and the settings; a pickle, which the toolkit loads."""
+        return self.folder / f"{self.stem}.data"
+
 
 def hybrid_step1(worker: Worker, spec: BuildSpec, folder: Path, *, proposal: bool = False) -> HybridFiles:
     """Runs hybrid_quantization_step1 into `folder`; with `proposal` the toolkit names layers itself (slow)."""
@@ -230,86 +234,28 @@ def hybrid_step1(worker: Worker, spec: BuildSpec, folder: Path, *, proposal: boo
 def hybrid_step2(
     worker: Worker, spec: BuildSpec, files: HybridFiles, cfg: Path, *, export: Path | None = None
 ) -> BuiltModel:
-    """Builds with the layers `cfg` keeps in float; with `export` also writes that `.rknn`."""
+    """Builds with the layers `cfg` keeps in float; with `export` also writes that `.rknn`.
+
+    The result's spec is `spec` with the target that step 1's files name.
+    """
     start = worker.log_size()
     part = None if export is None else worker.new_folder("export").with_suffix(".rknn")
     answer = worker.job(
         "hybrid_step2",
-        spec=spec.resolved(Path.cwd()).to_json(),
-        folder=str(files.folder.resolve()),
-        stem=files.stem,
+        model=str(files.model.resolve()),
+        data=str(files.data.resolve()),
         cfg=str(cfg.resolve()),
         export=None if part is None else str(part),
     )
     sha256 = None if part is None or export is None else install_file(part, export)
     return built_model_from_answer(
         answer,
-        spec=spec,
+        spec=replace(spec, target_platform=answer["target_platform"] or spec.target_platform),
         toolkit_version=worker.toolkit_version,
         rknn=export,
         rknn_sha256=sha256,
         log=worker.log_since(start),
     )
-
-
-def read_configuration(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The float layers a `.quantization.cfg` lists and the tensors that may be listed (those with integer types).
-
-    The file is YAML as the toolkit writes it: two top-level keys, names indented by four blanks, a comment with the
-    toolkit's own figure behind proposed layers (2.2.0 to 2.5.0). ToolkitError when it is something else.
-    """
-    listed: list[str] = []
-    tensors: list[str] = []
-    section = name = ""
-    for line in _cfg_lines(path):
-        if line and not line[0].isspace() and not line.startswith("#"):
-            section = line.split()[0]
-        elif section == CUSTOM_LAYERS_KEY and line.strip() and not line.strip().startswith("#"):
-            listed.append(_unquoted(_before_comment(line)))
-        elif section == PARAMETERS_KEY and _PARAMETER_NAME.match(line):
-            name = _unquoted(line.strip()[:-1])
-        elif section == PARAMETERS_KEY and line.strip().startswith("dtype:") and "int" in line:
-            tensors.append(name)
-    if not tensors:
-        raise ToolkitError(f"{path}: names no tensor; this is not a quantization.cfg as rknn-toolkit2 writes it")
-    return tuple(listed), tuple(tensors)
-
-
-def write_configuration(source: Path, target: Path, layers: Mapping[str, str]) -> None:
-    """Writes `source` with its list of float layers replaced by `layers` (tensor name to the reason, a comment)."""
-    kept: list[str] = []
-    section = ""
-    for line in _cfg_lines(source):
-        if line and not line[0].isspace() and not line.startswith("#"):
-            section = line.split()[0]
-            if section == CUSTOM_LAYERS_KEY:
-                kept.append(CUSTOM_LAYERS_KEY if layers else f"{CUSTOM_LAYERS_KEY} {{}}")
-                kept += [f"    {_quoted(name)}: float16  # {reason}" for name, reason in layers.items()]
-                continue
-        if section != CUSTOM_LAYERS_KEY:
-            kept.append(line)
-    write_text(target, "\n".join(kept) + "\n", failure=ToolkitError)
-
-
-def _cfg_lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ToolkitError(f"{path}: cannot be read: {error}") from error
-
-
-def _before_comment(line: str) -> str:
-    return line.split(" #", 1)[0].strip().rsplit(":", 1)[0]
-
-
-def _unquoted(text: str) -> str:
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        return text[1:-1].replace("''", "'") if text[0] == "'" else text[1:-1]
-    return text
-
-
-def _quoted(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"
 
 
 def _operator(row: Mapping[str, Any]) -> Operator:

@@ -16,7 +16,11 @@ EXTRA_GROUPS = ("config", "load", "build")
 
 
 class Framework(str, enum.Enum):
-    """Where the source model comes from; each is one `load_*` call of the toolkit."""
+    """Where the source model comes from; each is one `load_*` call of the toolkit.
+
+    HYBRID is no framework: `model` and `weights` are the `.model` and `.data` of hybrid_quantization_step1, which bring
+    every other setting of the build.
+    """
 
     ONNX = "onnx"
     TFLITE = "tflite"
@@ -24,6 +28,7 @@ class Framework(str, enum.Enum):
     CAFFE = "caffe"
     DARKNET = "darknet"
     PYTORCH = "pytorch"
+    HYBRID = "hybrid"
 
     @classmethod
     def of_file(cls, model: Path) -> Framework:
@@ -44,8 +49,9 @@ _SUFFIXES = {
     ".prototxt": Framework.CAFFE,
     ".cfg": Framework.DARKNET,
     ".pt": Framework.PYTORCH,
+    ".model": Framework.HYBRID,
 }
-_WEIGHTS_NEEDED = {Framework.DARKNET: ".weights file"}
+_WEIGHTS_NEEDED = {Framework.DARKNET: ".weights file", Framework.HYBRID: ".data file"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,8 @@ class BuildSpec:
     `model`, `weights` and `dataset` are paths. `input_size_list` is one shape per input, in the source model's layout.
     `mean_values` and `std_values` are one list per input, one number per channel. `dataset` is the calibration list of
     RKNN manual 3.1.3: one sample a line, the files of several inputs separated by spaces; a relative path is looked for
-    beside the list. None leaves the toolkit's own default. `extra` holds further keyword arguments for the toolkit's
+    beside the list. `hybrid` is a `.quantization.cfg`: the layers it lists stay in float. None leaves the toolkit's own
+    default. `extra` holds further keyword arguments for the toolkit's
     calls, in the groups "config", "load" and "build".
     """
 
@@ -74,6 +81,7 @@ class BuildSpec:
     optimization_level: int | None = None
     quantized_method: str | None = None
     quantized_algorithm: str | None = None
+    hybrid: str | None = None
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -108,7 +116,19 @@ class BuildSpec:
                 f"mean_values {_lists(self.mean_values)} and std_values {_lists(self.std_values)} differ in length",
                 hint="give one list per input and one number per channel in both",
             )
-        if self.do_quantization:
+        if self.hybrid is not None:
+            _existing(self.hybrid, "hybrid configuration")
+            if not self.do_quantization:
+                raise UsageError(
+                    f"{self.hybrid}: a hybrid model is a quantised one and do_quantization is false",
+                    hint="quantise as well (--int8 --dataset FILE), or leave the configuration out",
+                )
+        elif self.framework is Framework.HYBRID:
+            raise UsageError(
+                f"{self.model}: the toolkit's hybrid_quantization_step1 wrote this; its configuration is not given",
+                hint="give the edited .quantization.cfg with --hybrid",
+            )
+        if self.do_quantization and self.framework is not Framework.HYBRID:
             if self.dataset is None:
                 raise UsageError(
                     "quantisation needs calibration data and no dataset is given",
@@ -127,6 +147,7 @@ class BuildSpec:
             model=str((base / self.model).resolve()),
             weights=absolute(self.weights),
             dataset=absolute(self.dataset),
+            hybrid=absolute(self.hybrid),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -147,6 +168,7 @@ class BuildSpec:
             "optimization_level": self.optimization_level,
             "quantized_method": self.quantized_method,
             "quantized_algorithm": self.quantized_algorithm,
+            "hybrid": self.hybrid,
             "extra": {group: dict(values) for group, values in self.extra.items()},
         }
 
@@ -185,8 +207,20 @@ class BuildSpec:
             optimization_level=reader.optional("optimization_level", int, "a number or null"),
             quantized_method=reader.optional("quantized_method", str, "a string or null"),
             quantized_algorithm=reader.optional("quantized_algorithm", str, "a string or null"),
+            hybrid=reader.optional("hybrid", str, "a path or null"),
             extra=reader.extra(),
         )
+
+
+def hybrid_spec(model: Path, data: Path | None, cfg: Path) -> BuildSpec:
+    """The spec of a build from step 1's files; the `.data` beside the `.model` when none is named."""
+    return BuildSpec(
+        Framework.HYBRID,
+        str(model),
+        weights=str(data if data is not None else model.with_suffix(".data")),
+        do_quantization=True,
+        hybrid=str(cfg),
+    )
 
 
 class _SpecReader:

@@ -24,9 +24,8 @@ from rkparity.toolkit.hybrid import (
     MixedModel,
     hybrid_step1,
     hybrid_step2,
-    read_configuration,
-    write_configuration,
 )
+from rkparity.toolkit.hybrid_configuration import read_configuration, write_configuration
 from rkparity.toolkit.inputs import prepare_inputs
 from rkparity.toolkit.simulate import simulate
 from rkparity.toolkit.spec import BuildSpec, Framework

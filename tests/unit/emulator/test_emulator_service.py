@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from rkparity.emulator.catalogue import ModelCatalogue, check_same_build
+from rkparity.emulator.catalogue import ModelCatalogue
 from rkparity.emulator.keys import make_key
 from rkparity.emulator.runtime import runtime_library
 from rkparity.emulator.service import is_running, process_start, read_board_file, stop
 from rkparity.errors import DataError, RkparityError, UsageError
 from rkparity.model import read_model
+from rkparity.toolkit.same_build import check_same_build
 
 MODELS = Path(__file__).resolve().parents[2] / "data" / "models"
 

@@ -21,9 +21,8 @@ from rkparity.toolkit.hybrid import (
     Operator,
     OutputError,
     TensorCoverage,
-    read_configuration,
-    write_configuration,
 )
+from rkparity.toolkit.hybrid_configuration import read_configuration, write_configuration
 from rkparity.toolkit.spec import BuildSpec, Framework
 
 OUTLIER = Path(__file__).resolve().parents[2] / "data" / "toolkit" / "outlier_channel.zip"

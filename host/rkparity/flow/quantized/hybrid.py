@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rkparity.errors import ToolkitError, ToolkitTimeoutError
@@ -13,6 +13,8 @@ from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.measure import References, measure
 from rkparity.flow.quantized.samples import Sample
 from rkparity.flow.quantized.selection import OUT_OF_TIME, OperatorGraph, Selection, select
+from rkparity.toolkit.build_record import write_build_record
+from rkparity.toolkit.built_model import BuiltModel
 from rkparity.toolkit.hybrid import (
     Contribution,
     HybridFiles,
@@ -20,9 +22,9 @@ from rkparity.toolkit.hybrid import (
     OutputError,
     hybrid_step1,
     hybrid_step2,
-    write_configuration,
 )
-from rkparity.toolkit.spec import BuildSpec
+from rkparity.toolkit.hybrid_configuration import write_configuration
+from rkparity.toolkit.spec import BuildSpec, hybrid_spec
 from rkparity.toolkit.worker_client import Worker
 
 CHUNK = 16
@@ -44,6 +46,7 @@ class HybridBuild:
     seconds: float
     cfg: Path
     rknn: Path | None = None
+    built: BuiltModel | None = None
 
 
 @dataclass(frozen=True)
@@ -184,19 +187,23 @@ def _build(
     built = hybrid_step2(worker, spec, files, cfg, export=rknn)
     error = measure(worker, built, samples, references)
     worker.release(built.model_id)
-    return HybridBuild(tuple(layers), error, clock.spent, cfg, rknn)
+    return HybridBuild(tuple(layers), error, clock.spent, cfg, rknn, built)
 
 
 def _installed(build: HybridBuild | None, files: HybridFiles, folder: Path) -> HybridBuild | None:
-    """Gives the chosen build its final names and removes the others."""
-    if build is None or build.rknn is None:
+    """Gives the chosen build its final names and a build record, and removes the others."""
+    if build is None or build.rknn is None or build.built is None:
         return build
     cfg, rknn = files.cfg, folder / f"{files.stem}.hybrid.rknn"
     build.cfg.replace(cfg)
     build.rknn.replace(rknn)
+    spec = hybrid_spec(files.model.resolve(), files.data.resolve(), cfg.resolve())
+    spec = replace(spec, target_platform=build.built.spec.target_platform)
+    built = replace(build.built, spec=spec, rknn=rknn)
+    write_build_record(built)
     for left in [*folder.glob("try*.cfg"), *folder.glob("try*.rknn")]:
         left.unlink()
-    return HybridBuild(build.layers, build.error, build.seconds, cfg, rknn)
+    return HybridBuild(build.layers, build.error, build.seconds, cfg, rknn, built)
 
 
 def _proposal(

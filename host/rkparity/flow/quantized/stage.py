@@ -13,6 +13,7 @@ from rkparity.errors import ToolkitTimeoutError, UsageError
 from rkparity.findings.finding import Finding, Severity
 from rkparity.flow.quantized import causes, layer_causes, tables
 from rkparity.flow.quantized.budget import Budget
+from rkparity.flow.quantized.given import hybrid_in_use, judge_hybrid, measure_original
 from rkparity.flow.quantized.hybrid import Hybrid, contributions_of, search_hybrid
 from rkparity.flow.quantized.measure import References, measure_each, together
 from rkparity.flow.quantized.samples import (
@@ -24,11 +25,11 @@ from rkparity.flow.quantized.samples import (
     real_samples,
     unscaled_inputs,
 )
-from rkparity.flow.quantized.trained import measure_trained
 from rkparity.flow.quantized.trials import Trial, Trials, candidates, combination, helping
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
 from rkparity.flow.simulation import trained_quantizers
 from rkparity.flow.store import disk_nbytes, key_of
+from rkparity.toolkit.build import build_model
 from rkparity.toolkit.hybrid import Contribution, MixedModel, OutputError, TensorCoverage
 from rkparity.toolkit.spec import BuildSpec
 
@@ -59,7 +60,7 @@ def run(context: Context) -> StageResult:
             ("do_quantization is false in [build]: the model runs in float16",),
             "set do_quantization = true and dataset in [build] to have int8 examined",
         )
-    spec = project.build_spec(do_quantization=quantizers == 0)
+    spec = hybrid_in_use(project) or project.build_spec(do_quantization=quantizers == 0)
     return _Examination(context, spec, quantizers).result()
 
 
@@ -82,11 +83,13 @@ class _Examination:
         context, worker = self.context, self.context.worker
         context.say("quantized: building")
         clock = Budget(0.0)
-        built = worker.build(self.spec)
+        built = build_model(worker, self.spec)
         build_s = clock.spent
-        folder = worker.new_folder("quantized")
         if self.quantizers:
             return self._trained(built)
+        if self.spec.hybrid is not None:
+            return self._finish(*judge_hybrid(context, built, self.limit))
+        folder = worker.new_folder("quantized")
         samples: Sequence[Sample] = real_samples(context.project, built, worker, folder)
         mixed = MixedModel(worker, built, samples[0].feeds)
         try:
@@ -310,10 +313,9 @@ class _Examination:
 
     def _trained(self, built: BuiltModel) -> StageResult:
         """A QAT model against its original; accuracy_analysis refuses such models without a board (2.5.0)."""
-        base = measure_trained(self.context, built)
+        base = measure_original(self.context, built)
         self.findings.append(causes.qat_model(self.quantizers))
-        good = base.cosine >= self.limit
-        asked = self.context.project.build.do_quantization
+        good, asked = base.cosine >= self.limit, self.context.project.build.do_quantization
         return self._finish(
             StageVerdict.FAIL if not good else (StageVerdict.WARN if asked else StageVerdict.PASS),
             [
@@ -382,7 +384,6 @@ class _Examination:
         self.findings.sort(key=lambda item: (_SEVERITY[item.severity], -item.confidence))
 
     def _finish(self, verdict: StageVerdict, facts: Sequence[str], action: str) -> StageResult:
-        store = self.context.store
         self._sort()
         self.figures.append(tables.cost_table(self.budget, self.notes))
         folder = self.kept
@@ -391,7 +392,7 @@ class _Examination:
             StageResult(Stage.QUANTIZED, verdict, tuple(facts[:3]), action),
             findings=tuple(self.findings),
             figures=tuple(self.figures),
-            artefacts={path.name: store.relative(path) for path in kept},
+            artefacts={path.name: self.context.store.relative(path) for path in kept},
             disk_nbytes=0 if folder is None else disk_nbytes(folder),
         )
 

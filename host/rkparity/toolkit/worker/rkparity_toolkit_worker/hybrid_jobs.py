@@ -129,23 +129,20 @@ class HybridJobs:
         """Frees the sessions and tensors of a model taken apart; the model stays."""
         self._graphs.pop(model_id, None)
 
-    def hybrid_step2(
-        self, spec: dict[str, Any], folder: str, stem: str, cfg: str, export: str | None
-    ) -> dict[str, Any]:
-        """Builds from step 1's files in `folder` and the configuration `cfg`; the answer is that of `build`."""
-        from rkparity_toolkit_worker.jobs import config_arguments
+    def hybrid_step2(self, model: str, data: str, cfg: str, export: str | None) -> dict[str, Any]:
+        """Builds from step 1's files and the configuration `cfg`; the answer is that of `build` and the target.
 
+        `config` is not called: step 1's settings are in its files, and others are refused (2.5.0).
+        """
         rknn: Any = None
         with ToolkitCall("RKNN()"):
             rknn = RKNN(verbose=False)
         try:
-            call_toolkit("config", rknn.config, **config_arguments(spec))
-            base = Path(folder) / stem
             call_toolkit(
                 "hybrid_quantization_step2",
                 rknn.hybrid_quantization_step2,
-                model_input=f"{base}.model",
-                data_input=f"{base}.data",
+                model_input=model,
+                data_input=data,
                 model_quantization_cfg=cfg,
             )
             if export is not None:
@@ -155,7 +152,8 @@ class HybridJobs:
             rknn.release()
             raise
         result: dict[str, Any] = self._owner.adopt(rknn)
-        return result
+        platform = getattr(getattr(rknn.rknn_base, "args", None), "target_platform", None)
+        return {**result, "target_platform": platform if isinstance(platform, str) else None}
 
     def _graph(self, model_id: int) -> MixedGraph:
         if model_id not in self._graphs:

@@ -295,7 +295,8 @@ def _quantization(rknn: Any) -> dict[str, dict[str, Any]]:
     """Scale and zero point by tensor name, where the simulator quantises; empty when its table is not to be found.
 
     Left out are tensors it keeps in float32 although they have a scale, because the operator is fused into the next one
-    (`qmode` replace; seen in 2.2.0 to 2.5.0: their values do not lie on the scale).
+    (`qmode` replace; seen in 2.2.0 to 2.5.0: their values do not lie on the scale), and those a hybrid model keeps in
+    float, which have the scale they would have as int8.
     """
     table = getattr(getattr(rknn.rknn_base, "simulator", None), "quant_tab", None)
     if not isinstance(table, dict):
@@ -303,6 +304,8 @@ def _quantization(rknn: Any) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, entry in table.items():
         if entry.get("qmode") == "replace" and str(entry.get("qmode_dtype", "")).startswith("float"):
+            continue
+        if str(entry.get("dtype", "")).startswith("float"):
             continue
         scale = [float(value) for value in np.ravel(entry.get("scale", []))]
         zero_point = [int(value) for value in np.ravel(entry.get("zero_point", []))]
