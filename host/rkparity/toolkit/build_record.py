@@ -67,7 +67,8 @@ def write_build_record(built: BuiltModel) -> Path:
 def model_files(spec: BuildSpec) -> list[Path]:
     """The files that say what is computed: model, weights, hybrid configuration."""
     named = [Path(path) for path in (spec.model, spec.weights, spec.hybrid) if path is not None]
-    return named + [path for end in _EXTERNAL_DATA if (path := Path(spec.model + end)).is_file()]
+    named += [Path(spec.model + end) for end in _EXTERNAL_DATA]
+    return [path for path in named if path.is_file()]
 
 
 def calibration_files(spec: BuildSpec) -> list[Path]:

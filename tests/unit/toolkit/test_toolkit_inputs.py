@@ -151,6 +151,15 @@ def test_the_build_record_belongs_to_one_file(tmp_path: Path) -> None:
     record = read_build_record(rknn)
     assert (record.toolkit_version, record.spec.model) == ("2.5.0", "/m/model.onnx")
     assert read_spec(record_path(rknn)) == record.spec
+    assert (record.sources, record.scales) == ({}, {})
+    value = json.loads(record_path(rknn).read_text())
+    for key, wrong in (("sources", ["x"]), ("scales", {"x": [1.0]}), ("scales", {"x": [True, 1]})):
+        record_path(rknn).write_text(json.dumps({**value, key: wrong}))
+        with pytest.raises(ConfigError, match=f"{key} must be an object"):
+            read_build_record(rknn)
+    del value["sources"], value["scales"]
+    record_path(rknn).write_text(json.dumps(value))
+    assert (read_build_record(rknn).sources, read_build_record(rknn).scales) == (None, None)
     rknn.write_bytes(b"two")
     with pytest.raises(UsageError, match="belongs to another file"):
         read_build_record(rknn)
