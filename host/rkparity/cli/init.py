@@ -22,7 +22,7 @@ from rkparity.cli.options import (
 from rkparity.cli.questions import ask, existing_files, numbers, one_file, some_files
 from rkparity.errors import ExitCode, ToolkitError, UsageError
 from rkparity.io import check_new_file
-from rkparity.toolkit.spec import BuildSpec
+from rkparity.toolkit.spec import BuildSpec, Framework
 
 if TYPE_CHECKING:
     from rkparity.flow.project_file import Answers
@@ -191,7 +191,13 @@ def _spec(arguments: argparse.Namespace, asks: bool) -> tuple[BuildSpec, Path | 
         return spec_from_arguments(arguments, model), None
     if has_build_options(arguments):
         raise UsageError("build options are for a source model; a .rknn brings its own", hint="leave them out")
-    return read_build_record(model).spec, model
+    spec = read_build_record(model).spec
+    if spec.framework is Framework.HYBRID:
+        raise UsageError(
+            f"{model}: was built from step 1 of hybrid quantisation, which has no original to compare with",
+            hint=f'run `rkparity init` on the source model, then add rknn = "{model}" to [model]',
+        )
+    return spec, model
 
 
 def _asked(arguments: argparse.Namespace, spec: BuildSpec) -> BuildSpec:

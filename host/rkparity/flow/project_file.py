@@ -62,6 +62,8 @@ def project_text(answers: Answers, folder: Path) -> str:
     lines.append(f"do_quantization = {'true' if spec.do_quantization else 'false'}")
     if spec.dataset is not None:
         lines.append(f"dataset = {path(spec.dataset)}")
+    if spec.hybrid is not None:
+        lines.append(f"hybrid = {path(spec.hybrid)}")
     if spec.quant_img_RGB2BGR:
         lines.append("quant_img_RGB2BGR = true")
     if spec.optimization_level is not None:
