@@ -9,6 +9,7 @@ from typing import Any
 from rkparity.compare.alignment import MatchRule, PairRole, Suggestion
 from rkparity.compare.inputs import InputProof
 from rkparity.compare.judge import Golden, Kind
+from rkparity.compare.own_error import OwnError
 from rkparity.compare.statistics import PairStatistics
 from rkparity.compare.thresholds import Thresholds
 from rkparity.compare.verdict import Origin, Verdict
@@ -21,7 +22,7 @@ class PairResult:
 
     `order` is the operator's number in execution order. `scale` is the LSB the pair was judged in, None for float;
     `scale_source` says where it is from ("model", "reference", "values"). Inputs have `proof` instead of `stats`.
-    `channels` is filled on demand.
+    `channels` is filled on demand. `own` is the layer's own error where there is a local run.
     """
 
     dump: str
@@ -42,6 +43,7 @@ class PairResult:
     note: str = ""
     proof: InputProof | None = None
     channels: tuple[PairStatistics, ...] = ()
+    own: OwnError | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Comparison:
     versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     model_path: str | None = None
     golden_path: str | None = None
+    local_path: str | None = None
     emulated: bool = False
 
     @property

@@ -18,6 +18,8 @@ from rkparity.compare.input_evidence import gather
 from rkparity.compare.inputs import InputProof, prove_input
 from rkparity.compare.judge import Incoming, judge
 from rkparity.compare.kernels import ShapeMismatch
+from rkparity.compare.local_run import OwnJudge, decide
+from rkparity.compare.own_error import OwnError
 from rkparity.compare.scoring import Scored, Scorer
 from rkparity.compare.source import TensorSource
 from rkparity.compare.threads import in_threads
@@ -40,6 +42,7 @@ def compare_runs(
     *,
     model: Model | None = None,
     golden: TensorSource | None = None,
+    local: TensorSource | None = None,
     thresholds: Thresholds | None = None,
     per_channel: Sequence[str] = (),
 ) -> Comparison:
@@ -48,6 +51,7 @@ def compare_runs(
     `dumps` is a folder of dump files or a board run. With `model` (the `.rknn` the board ran) names, scales, mean/std
     and the graph are known; without it alignment is by name and own errors are told from inherited ones by order alone.
     `golden` is the float run of the same conversion: it tells accumulated quantisation error from a fault.
+    `local` is the simulator's run of every layer on the board's own inputs: with it each layer is judged by itself.
     `per_channel` are globs on tensor names whose channels are scored one by one.
 
     Raises UsageError when the folder holds no dumps, nothing can be compared or `model` is not what made the dumps.
@@ -61,7 +65,7 @@ def compare_runs(
     alignment = align(entries, reference.manifest, model)
     damaged = {item.entry.file for item in found.damaged}
     usable = [pair for pair in alignment.pairs if pair.dump.file not in damaged]
-    outcome = _Comparer(found, reference, golden, model, thresholds).run(usable)
+    outcome = _Comparer(found, reference, golden, model, thresholds).run(usable, local)
     if (
         not outcome.results
         and outcome.not_compared
@@ -99,8 +103,17 @@ def compare_runs(
         versions=collect_versions(found.manifest, reference.manifest, model),
         model_path=str(model.path) if model is not None else None,
         golden_path=str(golden.path) if golden is not None else None,
+        local_path=str(local.path) if local is not None else None,
         emulated=bool(found.manifest and found.manifest.emulated),
     )
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A pair's scores end to end, and its own error where there is a local run."""
+
+    scored: Scored
+    own: OwnError | None
 
 
 @dataclass(frozen=True)
@@ -125,8 +138,10 @@ class _Comparer:
         self._thresholds = thresholds
         self._scorer = Scorer(dumps, reference, golden)
         self._ancestry = Ancestry(model)
+        self._own: OwnJudge | None = None
 
-    def run(self, pairs: Sequence[LayerPair]) -> _Outcome:
+    def run(self, pairs: Sequence[LayerPair], local: TensorSource | None) -> _Outcome:
+        self._own = OwnJudge(self._dumps, local, self._scorer, pairs) if local is not None else None
         results: list[PairResult] = []
         not_compared: list[NotCompared] = []
         # The kernels release the GIL. Reading is most of the work, so the largest go first and none is left to the end.
@@ -137,8 +152,8 @@ class _Comparer:
         for pair, seen in in_order:
             if isinstance(seen, InputProof):
                 results.append(self._input(pair, seen))
-            elif isinstance(seen, Scored):
-                results.append(self._layer(pair, seen))
+            elif isinstance(seen, _Looked):
+                results.append(self._layer(pair, seen.scored, seen.own))
             else:
                 reason = next(reason for kind, reason in _REFUSED if isinstance(seen, kind))
                 not_compared.append(NotCompared(pair.dump.file, pair.tensor.name, reason, seen.message, True))
@@ -149,12 +164,13 @@ class _Comparer:
         ]
         return _Outcome(results, not_compared, self._scorer)
 
-    def _look(self, pair: LayerPair) -> InputProof | Scored | DataError | UsageError:
+    def _look(self, pair: LayerPair) -> InputProof | _Looked | DataError | UsageError:
         """What the two files say, or why they cannot be compared; called from several threads."""
         try:
             if pair.role in _INPUT_ROLES:
                 return prove_input(gather(pair, self._dumps, self._reference, self._model))
-            return self._scorer.score(pair)
+            scored = self._scorer.score(pair)
+            return _Looked(scored, self._own.judge(pair, scored) if self._own is not None else None)
         except (DataError, UsageError) as error:
             return error
 
@@ -177,7 +193,7 @@ class _Comparer:
             proof=proof,
         )
 
-    def _layer(self, pair: LayerPair, scored: Scored) -> PairResult:
+    def _layer(self, pair: LayerPair, scored: Scored, own: OwnError | None) -> PairResult:
         name = pair.dump.name
         limits = self._thresholds.for_layer(pair.tensor.name, name.op_type)
         above = self._ancestry.inputs_of(name.index)
@@ -188,9 +204,13 @@ class _Comparer:
         judgement = judge(
             scored.stats, scored.kind, limits, scale=scored.scale, incoming=incoming, golden=scored.golden
         )
+        if own is not None:
+            decided = decide(judgement, own, incoming, scored.stats, scored.kind)
+            judgement, origin = decided.judgement, decided.origin
+        else:
+            origin = self._ancestry.origin(name.index) if judgement.verdict is Verdict.FAIL else Origin.NONE
         error = scored.stats.relative_euclidean
         self._ancestry.remember(name.index, name.tensor, Seen(judgement.verdict, error if error == error else 0.0))
-        origin = self._ancestry.origin(name.index) if judgement.verdict is Verdict.FAIL else Origin.NONE
         return PairResult(
             pair.dump.file,
             pair.tensor.name,
@@ -208,6 +228,7 @@ class _Comparer:
             scored.golden,
             origin,
             self._note(pair),
+            own=own,
         )
 
     def _note(self, pair: LayerPair) -> str:

@@ -60,7 +60,7 @@ class Scorer:
 
     def score(self, pair: LayerPair) -> Scored:
         """Scores one pair. Raises DataError for damaged files, ShapeMismatch, UsageError for values it cannot read."""
-        test = TensorFile(self._dumps.path(pair.dump), self._quantization(pair))
+        test = TensorFile(self._dumps.path(pair.dump), self.quantization(pair))
         reference = TensorFile(self._reference_file(self._reference, pair.tensor))
         kind = self.kind(pair)
         scale, source = _step(pair), ""
@@ -80,12 +80,13 @@ class Scorer:
         reference = open_npy(self._reference_file(self._reference, pair.tensor)).reshape(test.shape)
         axis = 1 if test.ndim > 1 else 0
         options = ScoreOptions(scale=scale)
-        return score_channels(test, reference, axis, options, test_quantization=self._quantization(pair))
+        return score_channels(test, reference, axis, options, test_quantization=self.quantization(pair))
 
     def _is_quantized_run(self) -> bool:
         return self._reference.manifest.precision is Precision.QUANTIZED
 
-    def _quantization(self, pair: LayerPair) -> Quantization | None:
+    def quantization(self, pair: LayerPair) -> Quantization | None:
+        """How a raw dump's integers become values; None for a dump of values. UsageError when no scale is known."""
         if pair.dump.name.suffix not in _RAW_SUFFIXES or self.kind(pair) is Kind.INTEGER:
             return None
         if len(pair.scale) != 1 or len(pair.zero_point) != 1:
