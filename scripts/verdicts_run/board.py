@@ -19,7 +19,18 @@ from rkparity_toolkit_worker.capture import Replay, graph_inputs, replayed
 from rkparity_toolkit_worker.failures import call_toolkit
 from rkparity_toolkit_worker.jobs import Jobs
 
-MOVES = ("Reshape", "Transpose", "Split", "Slice", "MaxPool", "Gather", "Flatten", "Squeeze", "exDataConvert", "InputOperator")
+MOVES = (
+    "Reshape",
+    "Transpose",
+    "Split",
+    "Slice",
+    "MaxPool",
+    "Gather",
+    "Flatten",
+    "Squeeze",
+    "exDataConvert",
+    "InputOperator",
+)
 
 
 class Npu(dict):  # type: ignore[type-arg]
@@ -42,7 +53,9 @@ class Npu(dict):  # type: ignore[type-arg]
             self[name] = array
             return
         grid = Grid(tensor["scale"], tensor["zero_point"])
-        healthy = array if tensor["op_type"] in MOVES else noisy(array, grid, self.request["noise"], self.random)
+        # Published tables of boards: float16 copies are exact, those of codes may requantise.
+        exact = tensor["op_type"] in MOVES or (not grid.scale and tensor["op_type"] == "Concat")
+        healthy = grid.put(array) if exact else noisy(array, grid, self.request["noise"], self.random)
         fault = self.request["faults"].get(name)
         self[name] = healthy if fault is None else self._faulty(name, fault, healthy, grid)
 

@@ -10,10 +10,10 @@ from rkparity.compare.alignment import LayerPair, PairRole
 from rkparity.compare.dumps import DumpSet
 from rkparity.compare.file_scores import TensorFile, score_files
 from rkparity.compare.judge import Incoming, Judgement, Kind
-from rkparity.compare.kernels import Quantization, ScoreOptions, ShapeMismatch
+from rkparity.compare.kernels import Quantization, ScoreOptions, ShapeMismatch, score_arrays
 from rkparity.compare.operator_rules import OPERATOR_RULES, rule_of
 from rkparity.compare.own_error import OwnError, judge_own
-from rkparity.compare.scoring import Scored, Scorer
+from rkparity.compare.scoring import Scored, Scorer, on_grid
 from rkparity.compare.source import TensorSource
 from rkparity.compare.statistics import PairStatistics
 from rkparity.compare.verdict import Origin, Verdict
@@ -55,7 +55,12 @@ class OwnJudge:
         if stats.equal == stats.n:
             return OwnError(Verdict.PASS, (), stats, rule.family)
         board = _values(test)
-        return judge_own(stats, scored.kind, rule, scored.scale, board, _values(expected).reshape(board.shape))
+        values = _values(expected).reshape(board.shape)
+        if scored.kind is Kind.QUANTIZED and scored.scale:
+            # The simulator keeps some tensors that it fuses as floats; the NPU has them on their grid.
+            values = on_grid(values, pair, scored.scale)
+            stats = score_arrays(board, values, options)
+        return judge_own(stats, scored.kind, rule, scored.scale, board, values)
 
     def _expected(self, pair: LayerPair) -> TensorFile | None:
         if pair.role is PairRole.OUTPUT and pair.tensor.name in self._layers:

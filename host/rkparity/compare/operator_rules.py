@@ -52,7 +52,7 @@ OPERATOR_RULES = (
         Family.MOVES,
         "Reshape Transpose Split Slice Concat MaxPool Squeeze Unsqueeze Flatten Identity Expand Tile Pad "
         "DepthToSpace SpaceToDepth Upsample exDataConvert New_input* InputOperator OutputOperator",
-        0, 2, 0.02, 1e-3, 4, 5e-3, 0.01,
+        0, 2, 0.02, 4e-3, 8, 0.02, 0.01,
         "boards: 87 of 87 float16 rows exact, even behind a fault; int8 Split, MaxPool, Concat cosine 1.00000 in 30 of "
         "30; a Concat of unlike scales requantises (1 LSB); exDataConvert up to 1.3e-3",
     ),
@@ -94,7 +94,7 @@ OPERATOR_RULES = (
     OperatorRule(
         Family.MOVES,
         "Gather* Scatter*",
-        0, 2, 0.02, 1e-3, 4, 5e-3, 0.01,
+        0, 2, 0.02, 4e-3, 8, 0.02, 0.01,
         "boards: the one broken Gather is at cosine 0.168; elements are copied",
     ),
 )  # fmt: skip

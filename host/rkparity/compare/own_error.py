@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 # Below this many elements a mean says nothing.
 _FEW_ELEMENTS = 16
 _CERTAIN = 4.0
+_STEPS = 2
 _MEAN_STEPS = 0.75
+# A float tensor whose error is one shift: relative to its rms, and the shift's share of the error.
+_MEAN_FLOAT, _MEAN_SHARE = 0.0125, 0.8
 _RMS_STEPS = 1.0
 _QUANTIZED_RELATIVE = 0.06
 _CHANGED_SHARE = 0.25
@@ -74,10 +77,13 @@ def _quantized(
     lsb = stats.lsb
     assert lsb is not None
     faults: list[str] = []
-    if lsb.max_lsb > rule.steps_hard + 0.5:
+    changed = 1 - lsb.histogram[0] / stats.n_finite
+    # Another table moves much of a tensor a little. Where nearly all is exact, a far element is not the table's.
+    most = rule.steps_hard if changed > _CHANGED_SHARE else min(rule.steps_hard, _STEPS)
+    if lsb.max_lsb > most + 0.5:
         faults.append(
             f"largest own error {lsb.max_lsb:.3g} LSB at element {stats.max_abs_index}; an operator that "
-            f"{rule.family.value} may be off by {rule.steps_hard}"
+            f"{rule.family.value} may be off by {most}"
         )
     if lsb.over_one > _most(rule.share_over, stats.n):
         faults.append(f"{lsb.over_one} of {stats.n} elements are off by 2 LSB or more on the board's own inputs")
@@ -93,7 +99,6 @@ def _quantized(
         faults.append(f"the own error sits in {place}")
     if faults:
         return OwnError(Verdict.FAIL, tuple(faults), stats, rule.family, place)
-    changed = 1 - lsb.histogram[0] / stats.n_finite
     if rule.steps == 0 or changed > _CHANGED_SHARE:
         why = "which only moves values" if rule.family is Family.MOVES else "another way of rounding"
         text = f"{100 * changed:.3g} % of the elements are off by 1 LSB or more on the board's own inputs: {why}"
@@ -145,6 +150,10 @@ def _floating(stats: PairStatistics, rule: OperatorRule, board: NDArray[Any], ex
             f"{rule.relative:g}"
         )
     faults += _scaled(stats, rule)
+    norm, error = stats.norm_reference, stats.euclidean
+    mean = abs(stats.mean_offset) * math.sqrt(stats.n_finite)
+    if stats.n >= _FEW_ELEMENTS and mean > _MEAN_FLOAT * norm and mean > _MEAN_SHARE * error:
+        faults.append(f"the layer itself shifts its values by {stats.mean_offset:+.3g}")
     steps, where = _worst_steps(board, expected)
     if steps > rule.ulps:
         faults.append(

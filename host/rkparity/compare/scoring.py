@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rkparity.compare.alignment import LayerPair
 from rkparity.compare.dumps import DumpSet
@@ -13,6 +14,8 @@ from rkparity.compare.judge import Golden, Kind
 from rkparity.compare.kernels import (
     Quantization,
     ScoreOptions,
+    grid_ends,
+    score_arrays,
     score_channels,
 )
 from rkparity.compare.source import TensorSource
@@ -21,6 +24,9 @@ from rkparity.errors import DataError, UsageError
 from rkparity.runs.dump_names import DumpSuffix
 from rkparity.runs.manifest import Precision, TensorRecord
 from rkparity.runs.npy import open_npy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _QUANTIZED_DTYPES = ("int4", "int8", "uint8", "int16")
 _INTEGER_DTYPES = ("int32", "int64", "uint32", "uint64", "bool")
@@ -72,7 +78,17 @@ class Scorer:
                 kind, source = Kind.QUANTIZED, "values"
         options = ScoreOptions(scale=scale if kind is Kind.QUANTIZED else None)
         stats, golden = self._scores(test, reference, pair.tensor, options, with_golden=kind is not Kind.INTEGER)
+        if kind is Kind.QUANTIZED and scale is not None and _leaves_grid(stats, pair, scale):
+            stats = self._on_grid(test, reference, pair, options)
         return Scored(stats, kind, options.scale, source, golden)
+
+    @staticmethod
+    def _on_grid(test: TensorFile, reference: TensorFile, pair: LayerPair, options: ScoreOptions) -> PairStatistics:
+        """The scores against the reference cut to the tensor's grid, which is all the NPU can hold."""
+        assert options.scale is not None
+        board = open_npy(test.path)
+        expected = on_grid(open_npy(reference.path).reshape(board.shape), pair, options.scale)
+        return score_arrays(board, expected, options, test_quantization=test.quantization)
 
     def channels(self, pair: LayerPair, scale: float | None) -> tuple[PairStatistics, ...]:
         """The scores of every channel (axis 1 of a tensor of two or more dimensions; the whole otherwise)."""
@@ -143,3 +159,28 @@ def _golden(board: PairStatistics, simulator: PairStatistics) -> Golden:
 
 def _step(pair: LayerPair) -> float | None:
     return pair.scale[0] if len(pair.scale) == 1 and pair.scale[0] > 0 else None
+
+
+def _ends(pair: LayerPair, scale: float) -> tuple[float, float] | None:
+    """The ends of the tensor's grid, None when its type or zero point is not known."""
+    if pair.native_dtype not in ("int8", "uint8", "int16") or len(pair.zero_point) != 1:
+        return None
+    return grid_ends(pair.native_dtype, Quantization(scale, pair.zero_point[0]))
+
+
+def _leaves_grid(stats: PairStatistics, pair: LayerPair, scale: float) -> bool:
+    ends = _ends(pair, scale)
+    if ends is None or stats.equal == stats.n:
+        return False
+    return stats.reference.minimum < ends[0] - scale or stats.reference.maximum > ends[1] + scale
+
+
+def on_grid(values: NDArray[Any], pair: LayerPair, scale: float) -> NDArray[Any]:
+    """`values` on the grid of the pair's tensor: cut at its ends, rounded to its steps. NaN stays."""
+    import numpy as np
+
+    ends = _ends(pair, scale)
+    steps: NDArray[Any] = np.rint(values / np.float32(scale)) * np.float32(scale)
+    # What is on the grid already keeps its very float.
+    rounded = np.where(np.abs(steps - values) < 1e-3 * scale, values, steps)
+    return rounded if ends is None else np.clip(rounded, np.float32(ends[0]), np.float32(ends[1]))

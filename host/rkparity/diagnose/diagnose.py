@@ -106,8 +106,15 @@ def diagnose(dumps: Path, reference: TensorSource, material: Material | None = N
     Raises what `compare_runs` raises, UsageError for a resimulated run that is of another board run.
     """
     material = material or Material()
+    if material.resimulated is not None:
+        _check_resimulated(material.resimulated, open_dumps(dumps))
     comparison = compare_runs(
-        dumps, reference, model=material.model, golden=material.golden, thresholds=material.thresholds
+        dumps,
+        reference,
+        model=material.model,
+        golden=material.golden,
+        local=material.resimulated,
+        thresholds=material.thresholds,
     )
     return diagnose_comparison(comparison, dumps, reference, material)
 
@@ -151,13 +158,7 @@ def _layers(
         notes.append("without a golden run nothing is said about FP16's range and about quantisation")
     if material.model is None:
         notes.append("without --model the graph, scales and outputs are not known")
-    again = None
-    if material.resimulated is not None:
-        _check_resimulated(material.resimulated, dumps)
-        again = compare_runs(
-            Path(comparison.dumps_path), material.resimulated, model=material.model, thresholds=material.thresholds
-        )
-    facts = measure_layers(comparison, reference, material.golden, material.model, again)
+    facts = measure_layers(comparison, reference, material.golden, material.model)
     return check_layers(facts)
 
 

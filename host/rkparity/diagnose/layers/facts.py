@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rkparity.compare.comparison import Comparison, PairResult
 from rkparity.compare.file_scores import score_files
 from rkparity.compare.kernels import Quantization, ScoreOptions, ShapeMismatch, grid_ends
+from rkparity.compare.own_error import OwnError
 from rkparity.compare.source import TensorSource
 from rkparity.compare.statistics import PairStatistics
 from rkparity.compare.verdict import Origin, Verdict
@@ -36,7 +37,7 @@ class LayerFacts:
     tensor: ModelTensor | None
     record: TensorRecord | None
     noise: PairStatistics | None = None
-    own: PairResult | None = None
+    own: OwnError | None = None
 
     @property
     def quantization(self) -> Quantization | None:
@@ -67,7 +68,11 @@ class LayersFacts:
     reference: TensorSource
     golden: TensorSource | None
     model: Model | None
-    resimulated: Comparison | None = None
+
+    @property
+    def has_local_run(self) -> bool:
+        """Whether every layer was also computed on the board's own inputs."""
+        return self.comparison.local_path is not None
 
     @property
     def failing(self) -> tuple[LayerFacts, ...]:
@@ -170,26 +175,24 @@ def measure_layers(
     reference: TensorSource,
     golden: TensorSource | None,
     model: Model | None,
-    resimulated: Comparison | None = None,
 ) -> LayersFacts:
     """Collects the facts; reads reference and golden once. A damaged golden tensor leaves `noise` empty."""
     tensors = {tensor.name: tensor for tensor in model.tensors} if model is not None else {}
     by_dump = _model_tensors(model)
     records = {record.name: record for record in reference.manifest.tensors}
     golden_records = {record.name: record for record in golden.manifest.tensors} if golden is not None else {}
-    own = {pair.dump: pair for pair in resimulated.pairs} if resimulated is not None else {}
     layers = []
     for pair in comparison.pairs:
         if pair.proof is not None:
             continue
         record = records.get(pair.tensor)
         tensor = by_dump.get((pair.order, pair.op_type), tensors.get(pair.tensor))
-        layer = LayerFacts(pair, tensor, record, None, own.get(pair.dump))
+        layer = LayerFacts(pair, tensor, record, None, pair.own)
         other = golden_records.get(pair.tensor)
         if golden is not None and other is not None and record is not None and not record.not_comparable:
-            layer = LayerFacts(pair, tensor, record, _noise(layer, reference, golden, other), own.get(pair.dump))
+            layer = LayerFacts(pair, tensor, record, _noise(layer, reference, golden, other), pair.own)
         layers.append(layer)
-    return LayersFacts(comparison, tuple(layers), reference, golden, model, resimulated)
+    return LayersFacts(comparison, tuple(layers), reference, golden, model)
 
 
 def _model_tensors(model: Model | None) -> dict[tuple[int, str], ModelTensor]:

@@ -15,7 +15,7 @@ _MANUAL = "RKNN manual 7.1.2"
 
 def inherited(facts: LayersFacts) -> Iterable[Finding]:
     """What recomputing the layers says: who makes the error, who passes it on."""
-    if facts.resimulated is None:
+    if not facts.has_local_run:
         return
     makers = [item for item in facts.layers if item.own is not None and item.own.verdict is Verdict.FAIL]
     passers = [item for item in facts.failing if item.own is not None and item.own.verdict is not Verdict.FAIL]
@@ -49,7 +49,7 @@ def accumulated(facts: LayersFacts) -> Iterable[Finding]:
     chain = [(layer, _gain(facts, layer)) for layer in facts.layers]
     culprits = [layer for layer in facts.own if _gain(facts, layer) > 3.0 or _special(layer)]
     exact = [layer for layer in facts.failing if layer.own is not None and layer.own.verdict is Verdict.FAIL]
-    if (culprits and not facts.resimulated) or exact:
+    if (culprits and not facts.has_local_run) or exact:
         return
     last = facts.failing[-1]
     gains = [gain for _, gain in chain if math.isfinite(gain)]
@@ -57,7 +57,7 @@ def accumulated(facts: LayersFacts) -> Iterable[Finding]:
         "layer.accumulated",
         FindingStage.LAYER,
         Severity.WARNING,
-        0.9 if facts.resimulated else 0.6,
+        0.9 if facts.has_local_run else 0.6,
         "small differences accumulate; no single layer is to blame",
         f"From layer to layer the error grows by at most {max(gains, default=0.0):.3g} times; at {last.pair.tensor} "
         "it has "
