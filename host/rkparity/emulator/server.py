@@ -48,10 +48,13 @@ _RUN_OVERHEAD_NBYTES = 1 << 16
 
 
 class LayerValueServer:
-    """Serves models from `open_model` (by SHA-256 of the `.rknn` bytes); a context manager. `socket_path` is where."""
+    """Serves models from `open_model` (by SHA-256 of the `.rknn` bytes); a context manager. `socket_path` is where.
 
-    def __init__(self, open_model: OpenModel) -> None:
-        self._open_model = open_model
+    `converse` talks on a connection in place of the emulated library's conversation.
+    """
+
+    def __init__(self, open_model: OpenModel, converse: Callable[[socket.socket], None] | None = None) -> None:
+        self._converse = converse or (lambda connection: Conversation(connection, open_model).run())
         # Short: the path of a unix-domain socket may have 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="rkp-emu-"))
         self.socket_path = self._folder / "values"
@@ -108,7 +111,7 @@ class LayerValueServer:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection:
-                Conversation(connection, self._open_model).run()
+                self._converse(connection)
         except (Closed, OSError):
             return  # the program has ended or was killed: nothing to answer
         finally:

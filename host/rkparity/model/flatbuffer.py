@@ -66,6 +66,13 @@ class FlatBuffer:
             raise self.damaged(offset, f"a string of {nbytes} bytes does not fit")
         return bytes(self._data[offset + 4 : offset + 4 + nbytes]).decode("utf-8", "replace")
 
+    def data(self, offset: int) -> memoryview:
+        """The vector of bytes whose length word is at `offset`; not copied."""
+        nbytes = int(self.number("I", offset))
+        if offset + 4 + nbytes > len(self._data):
+            raise self.damaged(offset, f"a vector of {nbytes} bytes does not fit")
+        return memoryview(self._data)[offset + 4 : offset + 4 + nbytes]
+
     def damaged(self, offset: int, what: str) -> DataError:
         """The error for something impossible at `offset`."""
         return DataError(
@@ -123,6 +130,11 @@ class FlatTable:
         """The vector of float32 in field `slot`, empty when absent."""
         field = self._field(slot, 4)
         return () if field is None else self._buffer.numbers("f", self._buffer.indirect(field))
+
+    def data(self, slot: int) -> memoryview:
+        """The vector of bytes in field `slot`, empty when absent."""
+        field = self._field(slot, 4)
+        return memoryview(b"") if field is None else self._buffer.data(self._buffer.indirect(field))
 
     def tables(self, slot: int) -> Sequence[FlatTable]:
         """The vector of tables in field `slot`, empty when absent."""

@@ -1,0 +1,246 @@
+"""One program on the stand-in NPU: its memories, its task lists, its runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rkparity.emulator.faults import FaultPlan, make_plan, require_alterable
+from rkparity.emulator.npu.binding import Binding, Candidate, bind, read_tasks, tensor_addresses
+from rkparity.emulator.npu.chips import Chip
+from rkparity.emulator.npu.commands import TASK
+from rkparity.emulator.npu.inputs import read_inputs
+from rkparity.emulator.npu.journal import Journal
+from rkparity.emulator.npu.layout import codes, native_bytes
+from rkparity.emulator.npu.memory import Memory, MemoryObject
+from rkparity.emulator.values import DynamicSource, RunValues, ValueSource
+from rkparity.errors import DataError, RkparityError
+from rkparity.model import Model, Node
+from rkparity.runs.dump_names import INPUT_OPERATOR, OUTPUT_OPERATOR
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rkparity.emulator.protocol import GraphValue
+
+
+class SubmitFailure(Exception):
+    """A submit that was ordered to fail; `code` is librknnrt's."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Submit:
+    """What the driver was asked to run. `cores` are the five sub-cores' (start, number)."""
+
+    task_handle: int
+    flags: int
+    core_mask: int
+    start: int
+    number: int
+    cores: tuple[tuple[int, int], ...]
+
+    def shares(self) -> list[tuple[int, int]]:
+        """The (start, number) of every task range that is run.
+
+        One core runs sub-core 0's share, or start and number where there is none; two take sub-cores 0 and 1, wait for
+        each other, and hold theirs in 2 and 3 of older libraries; three take 2 to 4.
+        """
+        count = bin(self.core_mask).count("1")
+        if count > 1:
+            first = 2 if count == 3 else 0
+            shared = [item for item in self.cores[first : first + count] if item[1]]
+            if shared:
+                return shared
+        return [self.cores[0] if self.cores[0][1] else (self.start, self.number)]
+
+
+@dataclass
+class Run:
+    """A task list and the run it is in."""
+
+    binding: Binding
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    last_operator: int = -1
+    words: NDArray[np.uint64] | None = None
+    values: RunValues | None = None
+    plan: FaultPlan = field(default_factory=FaultPlan)
+
+
+class Board:
+    """What all programs of one virtual board share: models, the simulator, the chip, the journal.
+
+    `faults` gives the fault orders that hold now.
+    """
+
+    def __init__(
+        self,
+        candidates: Callable[[], Iterator[Candidate]],
+        open_model: Callable[[str], tuple[Model, ValueSource]],
+        chip: Chip,
+        journal: Journal,
+        faults: Callable[[], str] = lambda: "",
+    ) -> None:
+        self.candidates = candidates
+        self.chip = chip
+        self.journal = journal
+        self.faults = faults
+        self._open_model = open_model
+        self._simulator = threading.Lock()
+
+    def source(self, model: Model) -> ValueSource:
+        """What computes a model's graph."""
+        _, source = self._open_model(model.sha256)
+        if model.graph == 0:
+            return source
+        if not isinstance(source, DynamicSource):
+            raise DataError("this source of layer values has one set of input shapes")
+        return source.at_graph(model.graph)
+
+    def compute(self, model: Model, inputs: Sequence[GraphValue], plan: FaultPlan) -> RunValues:
+        """One run of the simulator; runs of several programs wait for one another."""
+        with self._simulator:
+            source = self.source(model)
+            if plan.alterations:
+                return require_alterable(source).compute_altered(inputs, plan.alterations, want_layers=True)
+            return source.compute(inputs, want_layers=True)
+
+
+class Session:
+    """One program. Safe for several threads; a submit that waits for the simulator holds only its own task list."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._lock = threading.Lock()
+        self._memory = Memory()
+        self._runs: dict[int, Run] = {}
+
+    def close(self) -> None:
+        """Forgets the program's memories."""
+        with self._lock:
+            self._memory.close()
+
+    def created(self, item: MemoryObject) -> None:
+        """A new memory; its descriptor is taken over."""
+        with self._lock:
+            self._memory.add(item)
+
+    def destroyed(self, handle: int) -> None:
+        """A memory is gone."""
+        with self._lock:
+            self._memory.remove(handle)
+            self._runs.pop(handle, None)
+
+    def submit(self, submit: Submit) -> None:
+        """Writes what the submitted operators compute; DataError when that cannot be known, SubmitFailure on order."""
+        run = self._run_of(submit.task_handle)
+        with run.lock:
+            ranges = self._ranges(run.binding, submit)
+            nodes = self._nodes(run.binding.model, ranges)
+            if run.values is None or not nodes or nodes[0].index <= run.last_operator:
+                self._begin(run)
+            for node in nodes:
+                self._compute(run, node, [item for item in ranges if item[0] == node.index])
+            if nodes:
+                run.last_operator = nodes[-1].index
+            self._tell_done(submit, run.binding)
+
+    def _run_of(self, handle: int) -> Run:
+        with self._lock:
+            tasks = read_tasks(self._memory.get(handle))
+            run = self._runs.get(handle)
+            if run is None or not run.binding.still_fits(tasks):
+                binding = bind(tasks, self._memory, self._board.candidates())
+                run = self._runs[handle] = Run(binding)
+                self._board.journal.model(binding.model)
+            return run
+
+    def _ranges(self, binding: Binding, submit: Submit) -> list[tuple[int, int, int]]:
+        ranges: list[tuple[int, int, int]] = []
+        for start, number in submit.shares():
+            if start + number > len(binding.commands.tasks):
+                raise DataError(f"tasks {start} to {start + number} of {len(binding.commands.tasks)} were submitted")
+            ranges += binding.commands.word_ranges(start, number)
+        return ranges
+
+    def _nodes(self, model: Model, ranges: list[tuple[int, int, int]]) -> list[Node]:
+        """The operators of a submit that compute, in the order of the model."""
+        wanted = {operator for operator, _, _ in ranges}
+        unknown = [operator for operator in wanted if operator >= len(model.nodes)]
+        if unknown:
+            raise DataError(f"operator {unknown[0]} of {len(model.nodes)} was submitted")
+        nodes = (model.nodes[operator] for operator in sorted(wanted))
+        return [node for node in nodes if node.op_type != INPUT_OPERATOR]
+
+    def _begin(self, run: Run) -> None:
+        """The first submit of a run: the inputs are complete, and the simulator computes every layer from them."""
+        board, model = self._board, run.binding.model
+        run.values = None
+        run.plan = make_plan(board.faults(), model)
+        with self._lock:
+            run.words = run.binding.words(self._memory)
+            inputs = read_inputs(run.binding, run.words, self._memory, board.chip)
+        time.sleep(run.plan.slow_s)
+        if run.plan.fail_code:
+            raise SubmitFailure(run.plan.fail_code)
+        run.values = board.compute(model, inputs, run.plan)
+        board.journal.ran(model)
+
+    def _compute(self, run: Run, node: Node, ranges: list[tuple[int, int, int]]) -> None:
+        model = run.binding.model
+        assert run.values is not None and run.words is not None
+        if run.plan.failing_node is not None and node.index >= run.plan.failing_node:
+            raise SubmitFailure(-1)
+        if node.op_type == OUTPUT_OPERATOR:
+            self._board.journal.void(model, node, "the NPU's own conversion of an output is not known")
+            return
+        for index in node.outputs:
+            try:
+                self._write(run, index, ranges)
+            except DataError as error:
+                self._board.journal.void(model, node, error.message)
+
+    def _write(self, run: Run, index: int, ranges: list[tuple[int, int, int]]) -> None:
+        model = run.binding.model
+        tensor = model.tensors[index]
+        assert run.values is not None and run.words is not None
+        if index in model.outputs and model.outputs.index(index) in run.plan.stuck_outputs:
+            return
+        found = tensor_addresses(run.binding, run.words, index, ranges)
+        if len(found) != 1:
+            places = ", ".join(f"{address:#x}" for address in found) or "none"
+            raise DataError(f"{tensor.name}: the commands name {len(found)} places for it: {places}")
+        values = value_of(model, index, run.values)
+        if values is None:
+            raise DataError(f"{tensor.name}: the simulator has no value of it")
+        data = native_bytes(tensor, codes(tensor, values))
+        with self._lock:
+            self._memory.write(found[0], data)
+
+    def _tell_done(self, submit: Submit, binding: Binding) -> None:
+        """Every task's status is the interrupt it waits for, as after real work."""
+        place = TASK.fields["interrupt_status"][1] if TASK.fields else 0
+        with self._lock:
+            item = self._memory.get(submit.task_handle)
+            for start, number in submit.shares():
+                for task in range(start, start + number):
+                    mask = int(binding.tasks["interrupt_mask"][task])
+                    item.write(task * TASK.itemsize + place, mask.to_bytes(4, "little"))
+
+
+def value_of(model: Model, index: int, values: RunValues) -> NDArray[Any] | None:
+    """The simulator's values of a tensor, in real numbers; None when it has none."""
+    layers: Mapping[str, NDArray[Any]] = values.layers
+    return layers.get(model.tensors[index].name)
+
+
+def reason(error: RkparityError) -> str:
+    """An error as the one line that the program's stderr gets."""
+    return f"{error.message} (hint: {error.hint})" if error.hint else error.message
