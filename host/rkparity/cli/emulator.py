@@ -1,4 +1,7 @@
-"""A virtual board: an SSH server on this machine with an emulated librknnrt that computes what the simulator computes.
+"""A virtual board: an SSH server on this machine with a librknnrt that computes what the simulator computes.
+
+The library is rkparity's emulated one, or with --library the vendor's own on a stand-in NPU; programs are then Arm
+programs.
 
 start   start one and print how to connect; `--board @FILE` of the other commands reads the file it writes
 stop    end it
@@ -10,6 +13,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rkparity.emulator.catalogue import ModelCatalogue
+    from rkparity.emulator.npu.guest import Guest
+    from rkparity.emulator.npu.runtime import VendorRuntime
+    from rkparity.emulator.runtime import EmulatedRuntime
 
 DEFAULT_BOARD_FILE = "rkparity-board.json"
 
@@ -65,6 +75,20 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         help="the version of librknnrt to behave like (default: RKPARITY_EMULATOR_VERSION, else the chip's: "
         "mini-2.3.2 for RV1103/RV1106, 1.6.0 for the others)",
     )
+    parser.add_argument(
+        "--library",
+        type=Path,
+        metavar="librknnrt.so",
+        help="the vendor's own runtime, from your board or the SDK, in place of the emulated one; programs are then "
+        "Arm programs and run under qemu-user",
+    )
+    parser.add_argument(
+        "--sysroot",
+        type=Path,
+        metavar="FOLDER",
+        help="with --library: a folder with the board's C and C++ libraries (default: RKPARITY_SYSROOT, else Debian's "
+        "cross libraries)",
+    )
     parser.add_argument("--toolkit-python", type=Path, metavar="PYTHON", help="the interpreter that has rknn-toolkit2")
 
 
@@ -92,8 +116,11 @@ def _start(arguments: argparse.Namespace) -> int:
             options += ["--root", str(arguments.root)]
         if arguments.runtime is not None:
             options += ["--runtime", arguments.runtime]
-        if arguments.toolkit_python is not None:
-            options += ["--toolkit-python", str(arguments.toolkit_python)]
+        for name in ("library", "sysroot", "toolkit_python"):
+            value = getattr(arguments, name)
+            if value is not None:
+                options += ["--" + name.replace("_", "-"), str(value)]
+        _guest(arguments)
         print(start_in_background(options, board_file), end="")
         print(f"  or, for every command of rkparity: --board @{arguments.board_file}")
         return 0
@@ -113,10 +140,27 @@ def _start(arguments: argparse.Namespace) -> int:
             ssh=SshKind(arguments.ssh),
             port=arguments.port,
             version=arguments.runtime,
+            guest=_guest(arguments),
         ),
         board_file,
     )
     return 0
+
+
+def _guest(arguments: argparse.Namespace) -> Guest | None:
+    """What --library needs, all found; None without it. UsageError for options that do not go together."""
+    from rkparity.errors import UsageError
+
+    if arguments.library is None:
+        if arguments.sysroot is not None:
+            raise UsageError("--sysroot belongs to --library")
+        return None
+    if arguments.runtime is not None:
+        raise UsageError("--runtime is for the emulated runtime; --library brings its own version")
+    from rkparity.emulator.npu.guest import find_guest
+    from rkparity.emulator.npu.library import read_library
+
+    return find_guest(read_library(arguments.library), arguments.sysroot)
 
 
 def _run_program(arguments: argparse.Namespace) -> int:
@@ -125,7 +169,6 @@ def _run_program(arguments: argparse.Namespace) -> int:
     import tempfile
 
     from rkparity.emulator.catalogue import ModelCatalogue
-    from rkparity.emulator.runtime import EmulatedRuntime
     from rkparity.emulator.virtual_board import chip_of
     from rkparity.errors import UsageError
     from rkparity.toolkit.bootstrap import find_toolkit_python
@@ -137,13 +180,28 @@ def _run_program(arguments: argparse.Namespace) -> int:
             raise UsageError("no program was given", hint="rkparity emulator exec --model M.rknn -- ./app arguments")
     if not arguments.model:
         raise UsageError("no model was given", hint=f"rkparity emulator {arguments.action} --model M.rknn ...")
+    guest = _guest(arguments)
     models = ModelCatalogue(find_toolkit_python(arguments.toolkit_python), arguments.model)
-    chip = chip_of(arguments.model)
-    with tempfile.TemporaryDirectory(prefix="rkp-") as folder, EmulatedRuntime(
-        models, Path(folder), version=arguments.runtime, chip=chip
+    with tempfile.TemporaryDirectory(prefix="rkp-") as folder, _runtime(
+        arguments, models, Path(folder), guest, chip_of(arguments.model)
     ) as runtime:
+        if guest is not None:
+            # A shell that has the exec library starts the program: Arm programs under emulation, others as they are.
+            program = ["/bin/sh", "-c", 'exec "$@"', "sh", *program]
         try:
             code = subprocess.run(program, env={**os.environ, **runtime.environment()}, check=False).returncode
         except OSError as error:
             raise UsageError(f"{program[0]}: cannot be started: {error.strerror}") from error
     return code if code >= 0 else 128 - code
+
+
+def _runtime(
+    arguments: argparse.Namespace, models: ModelCatalogue, folder: Path, guest: Guest | None, chip: str
+) -> EmulatedRuntime | VendorRuntime:
+    if guest is None:
+        from rkparity.emulator.runtime import EmulatedRuntime
+
+        return EmulatedRuntime(models, folder, version=arguments.runtime, chip=chip)
+    from rkparity.emulator.npu.runtime import VendorRuntime
+
+    return VendorRuntime(models, folder, guest, chip=chip)

@@ -87,8 +87,9 @@ def serve(board: VirtualBoard, board_file: Path | None) -> None:
 def describe(board: VirtualBoard) -> str:
     """How to reach the board, for people."""
     at = board.connection()
+    runtime = board.described if board.is_vendors else f"{board.chip}, emulated runtime"
     return (
-        f"virtual board ({board.chip}, emulated runtime) on {at.host} port {at.port}, {board.ssh_server}\n"
+        f"virtual board ({runtime}) on {at.host} port {at.port}, {board.ssh_server}\n"
         f"  ssh -p {at.port} -i {at.identity} -o UserKnownHostsFile={at.known_hosts} {at.user}@{at.host}\n"
         f"  rkparity ... --board {at.user}@{at.host}:{at.port} --identity {at.identity} --known-hosts {at.known_hosts}"
     )

@@ -20,6 +20,8 @@ from rkparity.errors import RkparityError
 
 if TYPE_CHECKING:
     from rkparity.emulator.embedded_ssh import EmbeddedSshServer
+    from rkparity.emulator.npu.guest import Guest
+    from rkparity.emulator.npu.runtime import VendorRuntime
 
 VIRTUAL_BOARD_VARIABLE = "RKPARITY_VIRTUAL_BOARD"
 _DEFAULT_CHIP = "rk3588"
@@ -60,7 +62,8 @@ class VirtualBoard:
 
     `root` is the folder that is the board (`home`, `lib/librknnrt.so`): a temporary one, removed at the end, when none
     is given. `version` is the runtime to emulate (`rkparity.emulator.runtime.VERSIONS`), the chip's when None. Once
-    started, `host`, `port`, `user`, `identity_file` and `known_hosts_file` say how to log in.
+    started, `host`, `port`, `user`, `identity_file` and `known_hosts_file` say how to log in. With `guest` the runtime
+    is the vendor's own, and the board's programs are Arm programs.
     """
 
     def __init__(
@@ -72,8 +75,10 @@ class VirtualBoard:
         ssh: SshKind = SshKind.AUTO,
         port: int = 0,
         version: str | None = None,
+        guest: Guest | None = None,
     ) -> None:
         self.chip = chip
+        self._guest = guest
         self._version = version
         self.host = HOST
         self.port = port
@@ -86,14 +91,14 @@ class VirtualBoard:
         self.home = self.root / "home"
         self.identity_file = self.root / "ssh" / "user_key"
         self.known_hosts_file = self.root / "ssh" / "known_hosts"
-        self._runtime: EmulatedRuntime | None = None
+        self._runtime: EmulatedRuntime | VendorRuntime | None = None
         self._server: OpenSshServer | EmbeddedSshServer | None = None
 
     def __enter__(self) -> VirtualBoard:
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            self._install_python()
-            self._runtime = EmulatedRuntime(self._models, self.root, version=self._version, chip=self.chip)
+            self._install_tools()
+            self._runtime = self._make_runtime()
             self._runtime.__enter__()
             self._server = self._open_door()
         except BaseException:
@@ -129,14 +134,44 @@ class VirtualBoard:
         if self._runtime is None:
             raise RkparityError("the virtual board has not been started")
         path = os.pathsep.join([str(self.root / "bin"), os.environ.get("PATH", os.defpath)])
-        return {**self._runtime.environment(), VIRTUAL_BOARD_VARIABLE: self.chip, "PATH": path}
+        return {**self._runtime.environment(), VIRTUAL_BOARD_VARIABLE: self.described, "PATH": path}
 
-    def _install_python(self) -> None:
-        """The board's python3 is the interpreter at work here: sshd's own PATH may hold none, or another version."""
-        link = self.root / "bin" / "python3"
-        link.parent.mkdir(exist_ok=True)
+    @property
+    def is_vendors(self) -> bool:
+        """Whether the runtime is the vendor's own."""
+        return self._guest is not None
+
+    @property
+    def described(self) -> str:
+        """The chip, and whose runtime it is when that is the vendor's."""
+        if self._guest is None:
+            return self.chip
+        return f"{self.chip} ({self._guest.library.about()}, stand-in NPU, values from the simulator)"
+
+    def _make_runtime(self) -> EmulatedRuntime | VendorRuntime:
+        if self._guest is None:
+            return EmulatedRuntime(self._models, self.root, version=self._version, chip=self.chip)
+        from rkparity.emulator.npu.runtime import NpuModels, VendorRuntime
+
+        if not isinstance(self._models, NpuModels):
+            raise RkparityError("the vendor's runtime needs models that are files")
+        return VendorRuntime(self._models, self.root, self._guest, chip=self.chip)
+
+    def _install_tools(self) -> None:
+        """The board's python3 is the interpreter at work here: sshd's own PATH may hold none, or another version.
+
+        A board of another machine has that machine's `uname`, and its Python if its sysroot holds one.
+        """
+        folder = self.root / "bin"
+        folder.mkdir(exist_ok=True)
+        link = folder / "python3"
         link.unlink(missing_ok=True)
-        link.symlink_to(Path(sys.executable).resolve())
+        if self._guest is None:
+            link.symlink_to(Path(sys.executable).resolve())
+            return
+        from rkparity.emulator.npu.guest import install_tools
+
+        install_tools(self._guest, folder)
 
     def _open_door(self) -> OpenSshServer | EmbeddedSshServer:
         folder = self.root / "ssh"

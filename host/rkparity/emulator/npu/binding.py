@@ -94,8 +94,8 @@ def _share_of_weights(binding: Binding, memory: Memory) -> float:
         return 0.0
     same, total = 0, 0
     for number, expected in binding.commands.constants.items():
-        places = binding.commands.places.get(number, ())
-        if not len(places) or not len(expected):
+        places = binding.commands.places.get(number)
+        if places is None or not len(places) or not len(expected):
             continue
         address = _address(words, binding.commands, int(places[0]))
         if binding.base <= address < binding.base + words.nbytes:
@@ -111,8 +111,8 @@ def _share_of_weights(binding: Binding, memory: Memory) -> float:
 
 
 def _address(words: NDArray[np.uint64], commands: GraphCommands, place: int) -> int:
-    here = addresses(words[place : place + 1])[0]
-    return int(here - addresses(commands.words[place : place + 1])[0])
+    here, in_file = (int(addresses(item[place : place + 1])[0]) for item in (words, commands.words))
+    return here - in_file
 
 
 def tensor_addresses(

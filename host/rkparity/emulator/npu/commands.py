@@ -1,13 +1,14 @@
-"""What a `.rknn` file says of the NPU's work: tasks, register commands, and which words hold which tensor's address.
+"""What a `.rknn` file says of the NPU's work: tasks, register commands, which words hold which tensor's address.
 
-A command is a 64-bit word: bits 0-15 the register, 16-47 its value, 48-63 the block. In the file an address register holds
-the offset within its tensor; the library adds the tensor's base when it loads the model or binds a memory. Table and slot
-numbers were found on files of toolkit 2.5.0 for RK3588, by comparing them with what librknnrt 1.5.2 submitted (docs/npu.md).
+A command is a 64-bit word: bits 0-15 the register, 16-47 its value, 48-63 the block. In the file an address register
+holds the offset within its tensor; the library adds the tensor's base when it loads the model or binds a memory. Table
+and slot numbers were found on files of toolkit 2.5.0 for RK3588, by comparing them with what librknnrt 1.5.2 submitted
+(docs/npu.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,7 +116,7 @@ def _named(path: Path, names: list[str], wanted: str) -> int:
     return names.index(wanted)
 
 
-def _blob(path: Path, number: int, tensors: Any, blobs: list[memoryview]) -> memoryview:
+def _blob(path: Path, number: int, tensors: Sequence[Table], blobs: list[memoryview]) -> memoryview:
     blob = tensors[number].integer(_BLOB, "I")
     if not 0 < blob < len(blobs):
         raise DataError(f"{path}: names data {blob} of {len(blobs)}", hint="copy or export the .rknn file again")
@@ -130,4 +131,5 @@ def _check(path: Path, tasks: NDArray[Any], words: NDArray[np.uint64]) -> None:
 
 def addresses(words: NDArray[np.uint64]) -> NDArray[np.int64]:
     """The 32-bit values of command words."""
-    return ((words >> np.uint64(16)) & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    values: NDArray[np.int64] = ((words >> np.uint64(16)) & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    return values

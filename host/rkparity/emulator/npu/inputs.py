@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def read_inputs(binding: Binding, words: NDArray[np.uint64], memory: Memory, chip: Chip) -> list[GraphValue]:
-    """The model's inputs as the NPU, or the CPU in its place, is about to read them; DataError when one is not found."""
+    """The model's inputs as NPU or CPU are about to read them; DataError when one is not found."""
     model = binding.model
     ranges = consumer_ranges(binding)
     found = [_one(tensor_addresses(binding, words, index, ranges)) for index in model.inputs]
@@ -33,7 +33,7 @@ def read_inputs(binding: Binding, words: NDArray[np.uint64], memory: Memory, chi
         raw = tensor.is_quantized and _pixels_are_converted(binding, words, index, ranges, chip)
         kind = np.dtype(np.uint8) if raw else element_type(tensor)
         data = input_values(tensor, memory.read(address, tensor.size), kind)
-        values.append(GraphValue("uint8" if raw else tensor.dtype, memoryview(data).cast("B"), raw))
+        values.append(GraphValue("uint8" if raw else tensor.dtype, data.data.cast("B"), raw))
     return values
 
 

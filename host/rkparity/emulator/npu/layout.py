@@ -1,9 +1,9 @@
 """How tensors lie in the NPU's memory, and back.
 
-NC1HWC2: channels in groups of C2, each group a surface of H x W points of C2 elements. What the NPU writes has surfaces
-rounded up to a multiple of 4 points, 1 x 1 not rounded; channels are padded with zeros. Inputs of at most 4 channels are
-rows of pixels whose width is rounded up; others are NC1HWC2 with surfaces that the tensor's size tells. Tensors of layout
-UNDEFINED lie flat. Found with librknnrt 1.5.2 on models of toolkit 2.5.0 (docs/npu.md).
+NC1HWC2: channels in groups of C2, each group a surface of H x W points of C2 elements. What the NPU writes has
+surfaces rounded up to a multiple of 4 points, 1 x 1 not rounded; channels are padded with zeros. Inputs of at most 4
+channels are rows of pixels whose width is rounded up; others are NC1HWC2 with surfaces that the tensor's size tells.
+Tensors of layout UNDEFINED lie flat. Found with librknnrt 1.5.2 on models of toolkit 2.5.0 (docs/npu.md).
 """
 
 from __future__ import annotations
