@@ -9,7 +9,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rkparity.board.install.kit import normal_arch
 from rkparity.emulator.npu.library import VendorLibrary
 from rkparity.errors import RkparityError
 
@@ -17,6 +16,10 @@ SYSROOT_VARIABLE = "RKPARITY_SYSROOT"
 DRIVERS_VARIABLE = "RKPARITY_NPU_DRIVERS"
 DRIVER_NAME = "librkparity_npu.so"
 EXEC_NAME = "librkparity_guest.so"
+
+
+# What `uname -m` says on Arm machines, in this module's words.
+_HERE = {"aarch64": "aarch64", "arm64": "aarch64", "armv7l": "armv7l", "armv8l": "armv7l"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def find_guest(library: VendorLibrary, sysroot: Path | None = None) -> Guest:
     The sysroot: the one given, the one RKPARITY_SYSROOT names, or Debian's cross C library.
     """
     known = _ARCHITECTURES[library.arch]
-    native = normal_arch(platform.machine()) == library.arch
+    native = _HERE.get(platform.machine().lower()) == library.arch
     emulator = None if native else _emulator(known, library)
     if sysroot is None and not native:
         named = os.environ.get(SYSROOT_VARIABLE)
