@@ -226,7 +226,7 @@ def _collect(
                 "run_us": list(_run_us(result)),
             },
             logs=tuple(f"logs/{name}" for name in logs),
-            emulated=bool(result.get("emulated")),
+            emulated=bool(result.get("emulated")) or info.chip.startswith("emulated"),
             warnings=notes,
         )
         writer.finish(manifest)

@@ -16,7 +16,8 @@ from rkparity.model import Model
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Of the weights' bytes, how many must be in memory as in the file: two builds of one network have the same commands.
+# Of the weights' bytes that are not zero, how many must be in memory as in the file: two builds of one network have the
+# same commands.
 _WEIGHTS_SHARE = 0.9
 _LINKED = ("operator", "amount", "enable", "interrupt_mask")
 
@@ -100,13 +101,14 @@ def _share_of_weights(binding: Binding, memory: Memory) -> float:
         address = _address(words, binding.commands, int(places[0]))
         if binding.base <= address < binding.base + words.nbytes:
             continue  # the tables of look-up operators: the task that loads them names its own commands
-        total += len(expected)
+        wanted = np.frombuffer(expected, np.uint8)
+        telling = wanted != 0
+        total += int(np.count_nonzero(telling))
         try:
-            found = memory.read(address, len(expected))
+            found = np.frombuffer(memory.read(address, len(expected)), np.uint8)
         except DataError:
             continue
-        equal = np.frombuffer(found, np.uint8) == np.frombuffer(expected, np.uint8)
-        same += int(np.count_nonzero(equal))
+        same += int(np.count_nonzero((found == wanted) & telling))
     return same / total if total else 1.0
 
 

@@ -116,7 +116,7 @@ def _named(path: Path, names: list[str], wanted: str) -> int:
     return names.index(wanted)
 
 
-def _blob(path: Path, number: int, tensors: Sequence[Table], blobs: list[memoryview]) -> memoryview:
+def _blob(path: Path, number: int, tensors: Sequence[FlatTable], blobs: list[memoryview]) -> memoryview:
     blob = tensors[number].integer(_BLOB, "I")
     if not 0 < blob < len(blobs):
         raise DataError(f"{path}: names data {blob} of {len(blobs)}", hint="copy or export the .rknn file again")
