@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rkparity.emulator.npu.commands import TASK, GraphCommands, addresses
-from rkparity.emulator.npu.memory import Memory, MemoryObject
+from rkparity.emulator.npu.memory import MemoryObject, NpuMemory
 from rkparity.errors import DataError
 from rkparity.model import Model
 
@@ -23,7 +23,7 @@ _LINKED = ("operator", "amount", "enable", "interrupt_mask")
 
 
 @dataclass(frozen=True)
-class Candidate:
+class GraphCandidate:
     """A graph that the task list may be of."""
 
     model: Model
@@ -45,7 +45,7 @@ class Binding:
             np.array_equal(tasks[name][: len(self.tasks)], self.tasks[name]) for name in (*_LINKED, "address")
         )
 
-    def words(self, memory: Memory) -> NDArray[np.uint64]:
+    def words(self, memory: NpuMemory) -> NDArray[np.uint64]:
         """The command words as they are now."""
         return np.frombuffer(memory.read(self.base, self.commands.words.nbytes), "<u8")
 
@@ -56,7 +56,7 @@ def read_tasks(task_object: MemoryObject) -> NDArray[Any]:
     return np.frombuffer(task_object.read(0, count * TASK.itemsize), TASK)
 
 
-def bind(tasks: NDArray[Any], memory: Memory, candidates: Iterable[Candidate]) -> Binding:
+def bind(tasks: NDArray[Any], memory: NpuMemory, candidates: Iterable[GraphCandidate]) -> Binding:
     """The candidate whose tasks, commands and weights these are; DataError when none is."""
     best, most = None, -1.0
     for candidate in candidates:
@@ -88,7 +88,7 @@ def _base(tasks: NDArray[Any], commands: GraphCommands) -> int | None:
     return int(bases[0]) if len(bases) == 1 else None
 
 
-def _share_of_weights(binding: Binding, memory: Memory) -> float:
+def _share_of_weights(binding: Binding, memory: NpuMemory) -> float:
     try:
         words = binding.words(memory)
     except DataError:

@@ -9,7 +9,7 @@ import numpy as np
 from rkparity.emulator.npu.binding import Binding, tensor_addresses
 from rkparity.emulator.npu.chips import INPUT_BLOCK, Chip
 from rkparity.emulator.npu.layout import element_type, input_values
-from rkparity.emulator.npu.memory import Memory, MemoryObject
+from rkparity.emulator.npu.memory import MemoryObject, NpuMemory
 from rkparity.emulator.protocol import GraphValue
 from rkparity.errors import DataError
 from rkparity.model import ModelTensor
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def read_inputs(binding: Binding, words: NDArray[np.uint64], memory: Memory, chip: Chip) -> list[GraphValue]:
+def read_inputs(binding: Binding, words: NDArray[np.uint64], memory: NpuMemory, chip: Chip) -> list[GraphValue]:
     """The model's inputs as NPU or CPU are about to read them; DataError when one is not found."""
     model = binding.model
     ranges = consumer_ranges(binding)
@@ -75,7 +75,7 @@ def _pixels_are_converted(
     return False
 
 
-def _by_size(binding: Binding, memory: Memory, found: list[int | None]) -> list[int | None]:
+def _by_size(binding: Binding, memory: NpuMemory, found: list[int | None]) -> list[int | None]:
     """Inputs that only the CPU reads: the library makes the memories of inputs, then outputs, in their sizes.
 
     Taken only when exactly one such row exists that agrees with the inputs whose addresses are known.

@@ -50,7 +50,7 @@ class MemoryObject:
             raise DataError(f"memory {self.handle}: {written} of {len(data)} bytes at {offset} were written")
 
 
-class Memory:
+class NpuMemory:
     """The memories of one program; descriptors are owned and closed. Not safe for several threads without a lock."""
 
     def __init__(self) -> None:

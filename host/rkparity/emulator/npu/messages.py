@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from rkparity.emulator.npu.memory import MemoryObject
-from rkparity.emulator.npu.session import Board, Session, Submit, SubmitFailure, reason
+from rkparity.emulator.npu.session import GuestProgram, NpuBoard, Submit, SubmitFailure, reason
 from rkparity.emulator.protocol import MAGIC, Closed, PayloadReader, read_exactly, send_answer
 from rkparity.errors import DataError, RkparityError
 
@@ -22,18 +22,18 @@ _MAX_REASON = 511
 _FAILED = -1
 
 
-class Sessions:
+class GuestPrograms:
     """The programs of a board; each has as many connections as it has requests at once."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: NpuBoard) -> None:
         self._board = board
         self._lock = threading.Lock()
-        self._sessions: dict[int, tuple[Session, int]] = {}
+        self._sessions: dict[int, tuple[GuestProgram, int]] = {}
 
-    def enter(self, number: int) -> Session:
+    def enter(self, number: int) -> GuestProgram:
         """The program with this number, a new one when it has no connection yet."""
         with self._lock:
-            session, connections = self._sessions.get(number) or (Session(self._board), 0)
+            session, connections = self._sessions.get(number) or (GuestProgram(self._board), 0)
             self._sessions[number] = (session, connections + 1)
             return session
 
@@ -48,15 +48,17 @@ class Sessions:
         session.close()
 
 
-class Conversation:
+class DriverConversation:
     """One connection of a program's stand-in driver; `driver_version` is what the driver says of itself, 803: 0.8.3."""
 
-    def __init__(self, connection: socket.socket, sessions: Sessions, board: Board, driver_version: int) -> None:
+    def __init__(
+        self, connection: socket.socket, sessions: GuestPrograms, board: NpuBoard, driver_version: int
+    ) -> None:
         self._connection = connection
         self._sessions = sessions
         self._board = board
         self._driver_version = driver_version
-        self._session: Session | None = None
+        self._session: GuestProgram | None = None
         self._number = 0
 
     def run(self) -> None:
@@ -150,7 +152,7 @@ def _submit(reader: PayloadReader) -> Submit:
     return Submit(handle, flags, mask, start, number, cores)
 
 
-def conversations(board: Board, driver_version: int) -> Callable[[socket.socket], None]:
+def conversations(board: NpuBoard, driver_version: int) -> Callable[[socket.socket], None]:
     """What a server does on each connection."""
-    sessions = Sessions(board)
-    return lambda connection: Conversation(connection, sessions, board, driver_version).run()
+    sessions = GuestPrograms(board)
+    return lambda connection: DriverConversation(connection, sessions, board, driver_version).run()

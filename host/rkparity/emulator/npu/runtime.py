@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from rkparity.emulator.description import graph_views
-from rkparity.emulator.npu.binding import Candidate
+from rkparity.emulator.npu.binding import GraphCandidate
 from rkparity.emulator.npu.chips import Chip, chip_named
 from rkparity.emulator.npu.commands import read_commands
 from rkparity.emulator.npu.guest import Guest
 from rkparity.emulator.npu.journal import JOURNAL_NAME, Journal
 from rkparity.emulator.npu.messages import conversations
-from rkparity.emulator.npu.session import Board
+from rkparity.emulator.npu.session import NpuBoard
 from rkparity.emulator.runtime import LIBRARY_NAME, Models
 from rkparity.emulator.server import LayerValueServer
 from rkparity.errors import UsageError
@@ -46,7 +46,7 @@ class VendorRuntime:
         self._models = models
         self._guest = guest
         self._chip = chip_named(chip)
-        self._known: dict[Path, tuple[tuple[int, int], tuple[Candidate, ...]]] = {}
+        self._known: dict[Path, tuple[tuple[int, int], tuple[GraphCandidate, ...]]] = {}
         self.library_folder = folder / "lib"
         self.library = self.library_folder / LIBRARY_NAME
         self.files = folder / "board"
@@ -55,7 +55,7 @@ class VendorRuntime:
         shutil.copyfile(guest.library.path, self.library)
         self.library.chmod(0o755)
         _write_board_files(self.files, self._chip)
-        board = Board(
+        board = NpuBoard(
             self._candidates, models.open, self._chip, Journal(self.journal, self.about()), faults=self._fault_orders
         )
         self._server = LayerValueServer(models.open, conversations(board, guest.library.driver_version))
@@ -106,7 +106,7 @@ class VendorRuntime:
             **self._guest.environment(),
         }
 
-    def _candidates(self) -> Iterator[Candidate]:
+    def _candidates(self) -> Iterator[GraphCandidate]:
         """Every graph of every model there is now."""
         for path in self._models.files():
             state = path.stat()
@@ -116,7 +116,7 @@ class VendorRuntime:
                 views: list[Model] = graph_views(model)
                 self._known[path] = (
                     stamp,
-                    tuple(Candidate(view, commands) for view, commands in zip(views, read_commands(path))),
+                    tuple(GraphCandidate(view, commands) for view, commands in zip(views, read_commands(path))),
                 )
             yield from self._known[path][1]
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rkparity.emulator.faults import FaultPlan, make_plan, require_alterable
-from rkparity.emulator.npu.binding import Binding, Candidate, bind, read_tasks, tensor_addresses
+from rkparity.emulator.npu.binding import Binding, GraphCandidate, bind, read_tasks, tensor_addresses
 from rkparity.emulator.npu.chips import Chip
 from rkparity.emulator.npu.commands import TASK
 from rkparity.emulator.npu.inputs import read_inputs
 from rkparity.emulator.npu.journal import Journal
 from rkparity.emulator.npu.layout import codes, native_bytes
-from rkparity.emulator.npu.memory import Memory, MemoryObject
+from rkparity.emulator.npu.memory import MemoryObject, NpuMemory
 from rkparity.emulator.values import DynamicSource, RunValues, ValueSource
 from rkparity.errors import DataError, RkparityError
 from rkparity.model import Model, Node
@@ -63,7 +63,7 @@ class Submit:
 
 
 @dataclass
-class Run:
+class TaskListRun:
     """A task list and the run it is in."""
 
     binding: Binding
@@ -74,7 +74,7 @@ class Run:
     plan: FaultPlan = field(default_factory=FaultPlan)
 
 
-class Board:
+class NpuBoard:
     """What all programs of one virtual board share: models, the simulator, the chip, the journal.
 
     `faults` gives the fault orders that hold now.
@@ -82,7 +82,7 @@ class Board:
 
     def __init__(
         self,
-        candidates: Callable[[], Iterator[Candidate]],
+        candidates: Callable[[], Iterator[GraphCandidate]],
         open_model: Callable[[str], tuple[Model, ValueSource]],
         chip: Chip,
         journal: Journal,
@@ -113,14 +113,14 @@ class Board:
             return source.compute(inputs, want_layers=True)
 
 
-class Session:
+class GuestProgram:
     """One program. Safe for several threads; a submit that waits for the simulator holds only its own task list."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: NpuBoard) -> None:
         self._board = board
         self._lock = threading.Lock()
-        self._memory = Memory()
-        self._runs: dict[int, Run] = {}
+        self._memory = NpuMemory()
+        self._runs: dict[int, TaskListRun] = {}
 
     def close(self) -> None:
         """Forgets the program's memories."""
@@ -152,13 +152,13 @@ class Session:
                 run.last_operator = nodes[-1].index
             self._tell_done(submit, run.binding)
 
-    def _run_of(self, handle: int) -> Run:
+    def _run_of(self, handle: int) -> TaskListRun:
         with self._lock:
             tasks = read_tasks(self._memory.get(handle))
             run = self._runs.get(handle)
             if run is None or not run.binding.still_fits(tasks):
                 binding = bind(tasks, self._memory, self._board.candidates())
-                run = self._runs[handle] = Run(binding)
+                run = self._runs[handle] = TaskListRun(binding)
                 self._board.journal.model(binding.model)
             return run
 
@@ -179,7 +179,7 @@ class Session:
         nodes = (model.nodes[operator] for operator in sorted(wanted))
         return [node for node in nodes if node.op_type != INPUT_OPERATOR]
 
-    def _begin(self, run: Run) -> None:
+    def _begin(self, run: TaskListRun) -> None:
         """The first submit of a run: the inputs are complete, and the simulator computes every layer from them."""
         board, model = self._board, run.binding.model
         run.values = None
@@ -193,7 +193,7 @@ class Session:
         run.values = board.compute(model, inputs, run.plan)
         board.journal.ran(model)
 
-    def _compute(self, run: Run, node: Node, ranges: list[tuple[int, int, int]]) -> None:
+    def _compute(self, run: TaskListRun, node: Node, ranges: list[tuple[int, int, int]]) -> None:
         model = run.binding.model
         assert run.values is not None and run.words is not None
         if run.plan.failing_node is not None and node.index >= run.plan.failing_node:
@@ -207,7 +207,7 @@ class Session:
             except DataError as error:
                 self._board.journal.void(model, node, error.message)
 
-    def _write(self, run: Run, index: int, ranges: list[tuple[int, int, int]]) -> None:
+    def _write(self, run: TaskListRun, index: int, ranges: list[tuple[int, int, int]]) -> None:
         model = run.binding.model
         tensor = model.tensors[index]
         assert run.values is not None and run.words is not None

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from rkparity.emulator.description import layer_tensors
-from rkparity.emulator.npu.binding import Candidate
+from rkparity.emulator.npu.binding import GraphCandidate
 from rkparity.emulator.npu.chips import chip_named
 from rkparity.emulator.npu.commands import TASK, GraphCommands, read_commands
 from rkparity.emulator.npu.journal import Journal
-from rkparity.emulator.npu.memory import Memory, MemoryObject
-from rkparity.emulator.npu.session import Board, Session, Submit, SubmitFailure
+from rkparity.emulator.npu.memory import MemoryObject, NpuMemory
+from rkparity.emulator.npu.session import GuestProgram, NpuBoard, Submit, SubmitFailure
 from rkparity.emulator.protocol import GraphValue
 from rkparity.emulator.values import RunValues
 from rkparity.errors import DataError, UsageError
@@ -59,7 +59,7 @@ def memory_of(handle: int, address: int, data: bytes) -> MemoryObject:
 class Program:
     """A loaded model: one convolution from x to y."""
 
-    session: Session
+    session: GuestProgram
     source: Source
     commands: GraphCommands
     journal: Path
@@ -96,14 +96,14 @@ def program(tmp_path: Path) -> Iterator[Program]:
     (commands,) = read_commands(path)
     source = Source(model)
     orders = [""]
-    board = Board(
-        lambda: iter([Candidate(model, commands)]),
+    board = NpuBoard(
+        lambda: iter([GraphCandidate(model, commands)]),
         lambda sha256: (model, source),
         chip_named("rk3588"),
         Journal(tmp_path / "npu.json", {}),
         faults=lambda: orders[0],
     )
-    session = Session(board)
+    session = GuestProgram(board)
     tasks = commands.tasks.copy()
     tasks["address"] += WEIGHTS
     session.created(memory_of(1, WEIGHTS, linked(commands, model)))
@@ -192,7 +192,7 @@ def test_shares_follow_the_core_mask() -> None:
 
 
 def test_memory_never_reaches_beyond_its_end() -> None:
-    memory = Memory()
+    memory = NpuMemory()
     memory.add(memory_of(1, 0x1000, bytes(4096)))
     with pytest.raises(DataError, match="not in it"):
         memory.read(0x1FFF, 2)
