@@ -32,6 +32,7 @@ _HASH_CHUNK = 4 * 1024 * 1024
 # What `model inference type` in librknnrt's log shows: dynamic_shape or static_shape.
 _DYNAMIC = "dynamic_shape"
 # An operator's target; absent for the CPU.
+_ABSENT = 0xFFFFFFFF
 _ON_NPU = 2
 
 _DTYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
@@ -270,13 +271,15 @@ def _node(path: Path, index: int, table: FlatTable, tensor_count: int) -> Node:
 
 
 def _indices(path: Path, what: str, indices: tuple[int, ...], tensor_count: int) -> tuple[int, ...]:
-    for index in indices:
+    """The tensors named, without those an operator leaves out (an LSTM's unused outputs, 2.5.0)."""
+    named = tuple(index for index in indices if index != _ABSENT)
+    for index in named:
         if index >= tensor_count:
             raise DataError(
                 f"{path}: {what}: tensor {index} does not exist, there are {tensor_count}",
                 hint="copy or export the .rknn file again",
             )
-    return indices
+    return named
 
 
 def _normalization(text: str) -> tuple[tuple[InputNormalization, ...], str]:

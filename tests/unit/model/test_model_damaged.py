@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alignment_data import DATA
 from rkparity.errors import DataError, UsageError
-from rkparity.model import read_model
+from rkparity.model import read_model, rknn_file
 
 FILES = {path.name: path.read_bytes() for path in sorted((DATA / "models").glob("*.rknn"))}
 GOOD = FILES["multi_input_int8.rknn"]
@@ -170,3 +170,10 @@ def test_a_vector_too_long_for_the_file_is_refused(tmp_path: Path) -> None:
     struct.pack_into("<I", payload, len(payload) - 20, 0x40000000)
     with pytest.raises(DataError, match="a vector of 1073741824 elements does not fit"):
         read_model(with_file(tmp_path, rknn(bytes(payload))))
+
+
+def test_an_output_an_operator_leaves_out_is_no_tensor() -> None:
+    # The third output of the LSTM of a speech detector (rknn-toolkit2 2.5.0) has the number -1.
+    assert rknn_file._indices(Path("m.rknn"), "outputs", (287, 288, 0xFFFFFFFF), 307) == (287, 288)
+    with pytest.raises(DataError, match="tensor 4294967294 does not exist, there are 307"):
+        rknn_file._indices(Path("m.rknn"), "outputs", (0xFFFFFFFE,), 307)
