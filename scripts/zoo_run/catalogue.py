@@ -187,3 +187,18 @@ MADE = (
     ZooModel("darknet-yolov3-tiny", "model.cfg", (1, 3, 96, 96), "darknet", maker="darknet_yolo"),
 )
 MODELS = (*PUBLISHED, *MADE)
+# RKNN.config(target_platform=) of rknn-toolkit2 2.5.0.
+TARGETS = (
+    "rk3562",
+    "rk3566",
+    "rk3568",
+    "rk3576",
+    "rk3588",
+    "rv1103",
+    "rv1103b",
+    "rv1106",
+    "rv1106b",
+    "rv1126b",
+    "rk2118",
+)
+TARGET_MODEL = ZooModel("mobilenet", "model.onnx", (1, 3, 96, 96), maker="mobilenet")

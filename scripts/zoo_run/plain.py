@@ -12,7 +12,7 @@ from rknn.api import RKNN
 def main() -> int:
     spec = json.loads(Path(sys.argv[1]).read_text())
     rknn = RKNN()
-    rknn.config(target_platform="rk3588", **spec["config"])
+    rknn.config(target_platform=spec["target"], **spec["config"])
     if getattr(rknn, f"load_{spec['framework']}")(**spec["load"]) != 0:
         return 1
     return int(rknn.build(do_quantization=spec["int8"], dataset=spec["dataset"]) != 0)

@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from catalogue import MODELS, ZooModel
+from catalogue import MODELS, TARGET_MODEL, TARGETS, ZooModel
 from prepare import prepare
 from steps import RKPARITY, Step, Walk, as_json
 from table import page
@@ -31,6 +32,38 @@ def walked(model: ZooModel, folder: Path, toolkit: Path, limit_s: float) -> list
     return Walk(model, home, toolkit, limit_s).take()
 
 
+def on_targets(folder: Path, toolkit: Path, arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
+    """One picture network built for every chip; results are kept by chip."""
+    results = {}
+    for target in TARGETS:
+        kept = folder / "targets" / f"{target}.json"
+        if arguments.targets and (arguments.fresh or not kept.is_file()):
+            home = folder / "work" / target
+            shutil.rmtree(home, ignore_errors=True)
+            prepare(TARGET_MODEL, home, folder / "wheels", toolkit)
+            steps = Walk(TARGET_MODEL, home, toolkit, arguments.limit, target=target).take(check=False)
+            keep(kept, {"target": target, "versions": versions(toolkit), "steps": as_json(steps)})
+            if not arguments.keep:
+                shutil.rmtree(home, ignore_errors=True)
+            print(target + ": " + told(steps), flush=True)
+        if kept.is_file():
+            results[target] = json.loads(kept.read_text())
+    return results
+
+
+def keep(path: Path, record: dict[str, object]) -> None:
+    """Writes a result, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(record, indent=1))
+    part.replace(path)
+
+
+def told(steps: Sequence[Step]) -> str:
+    """The steps on one line."""
+    return ", ".join(f"{step.name} {step.outcome} {step.seconds:g} s" for step in steps)
+
+
 def versions(toolkit: Path) -> str:
     """What the result was made with."""
     script = "from importlib.metadata import version as v; print('rknn-toolkit2', v('rknn-toolkit2'))"
@@ -44,6 +77,7 @@ def versions(toolkit: Path) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/zoo", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="NAME", help="models to run (default: all)")
+    parser.add_argument("--targets", action="store_true", help="take one network to every chip (models only if named)")
     parser.add_argument("--list", action="store_true", help="list the models and end")
     parser.add_argument("--folder", type=Path, default=ROOT / ".zoo", help="where all is kept (default: .zoo)")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds for one model (default: 300)")
@@ -66,21 +100,24 @@ def main() -> int:
     results = {}
     for model in MODELS:
         kept = folder / "results" / f"{model.name}.json"
-        wanted = not arguments.models or model.name in arguments.models
+        wanted = model.name in arguments.models or not (arguments.models or arguments.targets)
         if wanted and (arguments.fresh or not kept.is_file()):
             steps = walked(model, folder, toolkit, arguments.limit)
             record = {"model": model.name, "versions": versions(toolkit), "steps": as_json(steps)}
-            part = kept.with_suffix(".part")
-            part.write_text(json.dumps(record, indent=1))
-            part.replace(kept)
+            keep(kept, record)
             if not arguments.keep:
                 shutil.rmtree(folder / "work" / model.name, ignore_errors=True)
-            print(model.name + ": " + ", ".join(f"{s.name} {s.outcome} {s.seconds:g} s" for s in steps), flush=True)
+            print(model.name + ": " + told(steps), flush=True)
         if kept.is_file():
             results[model.name] = json.loads(kept.read_text())
+    targets = on_targets(folder, toolkit, arguments)
     if arguments.table is not None:
-        arguments.table.write_text(page(MODELS, results), encoding="utf-8")
-    failed = [name for name, item in results.items() if any(s["outcome"] == "rkparity failed" for s in item["steps"])]
+        arguments.table.write_text(page(MODELS, results, targets), encoding="utf-8")
+    failed = [
+        name
+        for name, item in {**results, **targets}.items()
+        if any(s["outcome"] == "rkparity failed" for s in item["steps"])
+    ]
     if failed:
         print(f"rkparity failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

@@ -25,11 +25,17 @@ builds. `toolkit refuses` at a build means that the toolkit alone, without rkpar
 is the outcome and its seconds. `check` has 20 s to search settings; `--limit` bounds all steps of a model, and
 `time limit` says that it was reached, which is no verdict.
 """
+TARGET_HEAD = """`scripts/zoo --targets` takes one picture network, a small MobileNet of 96 x 96, to every chip the
+toolkit builds for. A virtual board is of the chip of its models.
+"""
 STEPS = ("build fp16", "simulate fp16", "run fp16", "compare fp16", "build int8", "simulate int8", "run int8")
 COLUMNS = (*STEPS, "compare int8", "check")
+TARGET_COLUMNS = COLUMNS[:-1]
 
 
-def page(models: Sequence[Any], results: Mapping[str, Mapping[str, Any]]) -> str:
+def page(
+    models: Sequence[Any], results: Mapping[str, Mapping[str, Any]], targets: Mapping[str, Mapping[str, Any]]
+) -> str:
     """The whole page; models without a result are listed as not run."""
     done = [model for model in models if model.name in results]
     waiting = [model.name for model in models if model.name not in results]
@@ -51,9 +57,30 @@ def page(models: Sequence[Any], results: Mapping[str, Mapping[str, Any]]) -> str
     for model in done:
         for step in results[model.name]["steps"]:
             if step["outcome"] != "pass" or step["name"] == "check":
-                text = step["line"].replace("|", "\\|").replace("`", "'")[:300]
-                lines.append(f"| {model.name} | {step['name']} | {step['outcome']} | {text} |")
+                lines.append(f"| {model.name} | {step['name']} | {step['outcome']} | {_plain(step['line'])} |")
+    if targets:
+        lines += _target_section(targets)
     return "\n".join(lines) + "\n"
+
+
+def _target_section(targets: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    lines = ["\n## Every chip\n", TARGET_HEAD, f"| target | {' | '.join(TARGET_COLUMNS)} |"]
+    lines.append("|" + "---|" * (1 + len(TARGET_COLUMNS)))
+    said = []
+    for target, result in targets.items():
+        steps = {step["name"]: step for step in result["steps"]}
+        cells = [_cell(steps[name]) if name in steps else "" for name in TARGET_COLUMNS]
+        lines.append(f"| {target} | {' | '.join(cells)} |")
+        said += [
+            f"| {target} | {step['name']} | {step['outcome']} | {_plain(step['line'])} |"
+            for step in result["steps"]
+            if step["outcome"] != "pass"
+        ]
+    return [*lines, "", "| target | step | outcome | line |", "|---|---|---|---|", *said] if said else lines
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|").replace("`", "'")[:300]
 
 
 def _cell(step: Mapping[str, Any]) -> str:

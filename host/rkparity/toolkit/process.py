@@ -35,6 +35,8 @@ def worker_environment() -> dict[str, str]:
         **kept,
         "TQDM_DISABLE": "1",
         "PYTHONNOUSERSITE": "1",
+        # Sets of names in one order: the same model is built the same way every time.
+        "PYTHONHASHSEED": "0",
         "PYTHONIOENCODING": "utf-8",
         "PYTHONPATH": str(_WORKER_PATH),
     }

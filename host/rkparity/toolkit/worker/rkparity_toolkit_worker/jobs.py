@@ -23,7 +23,7 @@ from rkparity_toolkit_worker.capture import (
     save,
     snapshot_tap_works,
 )
-from rkparity_toolkit_worker.converter_names import restart_name_counter
+from rkparity_toolkit_worker.converter_names import make_names_repeat
 from rkparity_toolkit_worker.failures import JobFailed, ToolkitCall, call_toolkit, need_package, need_torch
 from rkparity_toolkit_worker.hybrid_jobs import HybridJobs
 from rkparity_toolkit_worker.pictures import read_picture
@@ -256,7 +256,7 @@ def load_model(rknn: Any, spec: dict[str, Any]) -> None:
     elif framework == "tensorflow":
         need_package("tensorflow", "TensorFlow", "--with-tensorflow", "TensorFlow")
     if framework in ("tflite", "tensorflow"):
-        restart_name_counter()
+        make_names_repeat()
     call_toolkit(name, load, **paths, **given)
 
 
