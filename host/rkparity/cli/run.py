@@ -51,7 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     way = parser.add_argument_group("the run")
     way.add_argument(
-        "--api", choices=list(APIS), default="general", help="general (rknn_inputs_set) or zero-copy (rknn_set_io_mem)"
+        "--api",
+        choices=list(APIS),
+        help="general (rknn_inputs_set; default) or zero-copy (rknn_set_io_mem; RV1103 and RV1106 have no other)",
     )
     way.add_argument(
         "--want-float", default="1", metavar="0|1[,..]", help="outputs as float32 (1) or raw (0), for all or for each"
@@ -79,6 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs and says what came of it."""
     from rkparity.board.files.progress import size_text
+    from rkparity.board.runs.job import api_of
     from rkparity.board.runs.run import RunRequest, run_on_board
     from rkparity.cli.progress_bar import reporter
     from rkparity.console import printable
@@ -91,10 +94,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--repeat {arguments.repeat}: must be 1 or more")
     if arguments.timeout is not None and arguments.timeout <= 0:
         raise UsageError(f"--timeout {arguments.timeout:g}: must be more than 0")
+    model = read_model(arguments.model)
+    if arguments.api is None:
+        arguments.api = api_of(model.platform)
     if arguments.api == "general" and (arguments.native_outputs or arguments.output_fmt or arguments.output_type):
         raise UsageError("--native-outputs, --output-fmt and --output-type belong to --api zero-copy")
     settings = _settings(arguments)
-    model = read_model(arguments.model)
     with tempfile.TemporaryDirectory(prefix="rkparity-sample-") as folder:
         request = RunRequest(
             model,

@@ -15,7 +15,7 @@ from rkparity.board.install.kit import normal_arch, read_kit
 from rkparity.board.link.ssh_settings import resolve
 from rkparity.board.link.target import AdbTarget, LocalTarget, SshTarget, parse_target
 from rkparity.board.runs.events import agent_error, listen, parse_event
-from rkparity.board.runs.job import InputFile, RunSettings
+from rkparity.board.runs.job import InputFile, RunSettings, api_of
 from rkparity.cli.options import add_board_options, target_of
 from rkparity.errors import AgentError, BoardError, ConfigError, DataError, UsageError
 
@@ -183,3 +183,8 @@ def test_text_from_a_board_cannot_steer_the_terminal(capsys: pytest.CaptureFixtu
     PlainReporter().note("\x1b]0;title\x07")
     assert capsys.readouterr().err == "\\x1b]0;title\\x07\n"
     assert [size_text(value) for value in (999, 1500, 2_500_000, 3e9)] == ["999 B", "1.5 kB", "2.5 MB", "3.00 GB"]
+
+
+def test_the_chips_whose_runtime_has_one_api_only_are_run_with_it() -> None:
+    chips = ("rk3588", "rv1103", "rv1106", "RV1106", "rv1106b", "")
+    assert [api_of(chip) for chip in chips] == ["general", "zero-copy", "zero-copy", "zero-copy", "general", "general"]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 JOB_SCHEMA = "rkparity.job/1"
 APIS = ("general", "zero-copy")
+_ZERO_COPY_ONLY = ("rv1103", "rv1106")
 FORMATS = ("NHWC", "NCHW", "NC1HWC2", "UNDEFINED")
 CORE_MASKS = ("AUTO", "0", "1", "2", "0_1", "0_1_2", "ALL")
 # The ABI's names of element types (evidence *_rawq); FLOAT16 and BFLOAT16 raw files hold two bytes per element.
@@ -107,6 +108,11 @@ class InputFile:
         if self.fmt is not None:
             return self.fmt
         return "NHWC" if self.is_npy and len(read_npy_header(self.path).shape) == 4 else "UNDEFINED"
+
+
+def api_of(platform: str) -> str:
+    """The API for a chip: the runtime of RV1103 and RV1106 answers -5 to rknn_inputs_set, others have both."""
+    return "zero-copy" if platform.lower() in _ZERO_COPY_ONLY else "general"
 
 
 @dataclass(frozen=True)

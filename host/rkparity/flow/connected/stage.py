@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rkparity.board.files.progress import PlainReporter
-from rkparity.board.runs.job import InputFile, RunSettings
+from rkparity.board.runs.job import InputFile, RunSettings, api_of
 from rkparity.board.runs.run import RunReport, RunRequest, run_on_board
 from rkparity.compare.comparison import Comparison
 from rkparity.compare.thresholds import Thresholds, read_thresholds
@@ -108,7 +108,12 @@ def _run_on(transport: Transport, board: BoardAccess, deployed: DeployedModel, o
         for path, item in zip(deployed.sample_files, deployed.inputs)
     )
     request = RunRequest(
-        deployed.model, inputs, out, RunSettings(library=board.library), work_dir=board.work_dir, force=True
+        deployed.model,
+        inputs,
+        out,
+        RunSettings(api_of(deployed.model.platform), library=board.library),
+        work_dir=board.work_dir,
+        force=True,
     )
     with Path(os.devnull).open("w", encoding="utf-8") as silence:
         return run_on_board(transport, request, PlainReporter(silence))

@@ -1,8 +1,9 @@
 """The toolkit's TensorFlow converter gives the same model the same names every time.
 
 On its own it does not (2.2.0 to 2.5.0): names are numbered by a counter that lives as long as the process, and of
-operators that do the same it keeps the one a set gives first, which is decided by addresses in memory. A model built again
-could then not be compared with the first build. The other half is PYTHONHASHSEED, which the worker is started with.
+operators that do the same it keeps the one a set gives first, which is decided by addresses in memory. A model
+built again could then not be compared with the first build. The other half is PYTHONHASHSEED, with which the worker is
+started.
 """
 
 from __future__ import annotations
