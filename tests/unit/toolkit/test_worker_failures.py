@@ -219,5 +219,5 @@ def test_the_users_own_pythonpath_does_not_reach_the_toolkit(monkeypatch: pytest
     with Worker(python_with_fake_toolkit(tmp_path), timeout_s=30) as worker:
         assert worker.build(spec_for(tmp_path, "fine")).model_id == 1
     names = {name for name in worker_environment() if name.startswith("PYTHON")}
-    assert names == {"PYTHONNOUSERSITE", "PYTHONIOENCODING", "PYTHONPATH"}
+    assert names == {"PYTHONHASHSEED", "PYTHONNOUSERSITE", "PYTHONIOENCODING", "PYTHONPATH"}
     assert str(elsewhere) not in worker_environment()["PYTHONPATH"]
