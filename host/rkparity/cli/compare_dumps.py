@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rkparity.cli.options import add_local_options, local_settings
 from rkparity.errors import RkparityError, UsageError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="score every channel of this layer (tensor or dump name, or glob); results go to the JSON",
     )
     parser.add_argument("--no-diagnosis", action="store_true", help="do not look for the cause when something diverges")
+    add_local_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -74,13 +76,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.golden is not None:
         golden = open_golden(arguments.golden, model)
 
-    from rkparity.compare.pipeline import compare_runs
     from rkparity.compare.verdict import Verdict
+    from rkparity.flow.local_run import Judging, compare_with_local
     from rkparity.report.terminal import print_comparison
 
-    comparison = compare_runs(
-        arguments.dumps, reference, model=model, golden=golden, thresholds=thresholds, per_channel=arguments.per_channel
-    )
+    judging = Judging(reference, model, golden, thresholds, arguments.per_channel)
+    comparison = compare_with_local(arguments.dumps, judging, local_settings(arguments))
     if arguments.json is not None:
         from rkparity.compare.result_json import write_json
 

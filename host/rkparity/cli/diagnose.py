@@ -14,6 +14,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rkparity.cli.options import add_local_options, local_settings
 from rkparity.errors import UsageError
 from rkparity.io import check_new_folder
 
@@ -47,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the diagnosis as JSON")
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="folder for diagnosis.json and pictures")
     parser.add_argument("--force", action="store_true", help="replace FILE of --json and use FOLDER if they exist")
+    add_local_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -116,7 +118,14 @@ def _diagnose(arguments: argparse.Namespace) -> Diagnosis:
         folder=arguments.output,
         thresholds=read_thresholds(arguments.thresholds) if arguments.thresholds is not None else Thresholds(),
     )
-    return diagnose(arguments.run, reference, material)
+    if material.resimulated is not None:
+        return diagnose(arguments.run, reference, material)
+    from rkparity.diagnose.diagnose import diagnose_comparison
+    from rkparity.flow.local_run import Judging, compare_with_local
+
+    judging = Judging(reference, model, golden, material.thresholds)
+    comparison = compare_with_local(arguments.run, judging, local_settings(arguments))
+    return diagnose_comparison(comparison, arguments.run, reference, material)
 
 
 def _write(diagnosis: Diagnosis, arguments: argparse.Namespace) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rkparity.board.link.target import AdbTarget, LocalTarget, SshTarget, parse_target
 from rkparity.errors import UsageError
 from rkparity.toolkit.spec import BuildSpec, Framework, hybrid_spec
+
+if TYPE_CHECKING:
+    from rkparity.flow.local_run import LocalSettings
 
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +92,32 @@ def add_toolkit_python(parser: argparse.ArgumentParser, why: str) -> None:
         type=Path,
         metavar="FILE",
         help=f"{why}: interpreter with rknn-toolkit2 (default: as for simulate)",
+    )
+
+
+def add_local_options(parser: argparse.ArgumentParser) -> None:
+    """Adds whether each layer is also judged on the board's own inputs."""
+    parser.add_argument(
+        "--local",
+        choices=["auto", "off"],
+        default="auto",
+        help="judge each layer on the board's own inputs, with the toolkit's simulator: when something differs and "
+        "toolkit, --model and build record are there (auto, kept as DUMPS.local), or never",
+    )
+    add_toolkit_options(parser)
+
+
+def local_settings(arguments: argparse.Namespace) -> LocalSettings:
+    """The settings these options make."""
+    import sys
+
+    from rkparity.flow.local_run import LocalSettings
+
+    return LocalSettings(
+        arguments.local == "auto",
+        arguments.toolkit_python,
+        arguments.timeout,
+        say=lambda text: print(text, file=sys.stderr, flush=True),
     )
 
 

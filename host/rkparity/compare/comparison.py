@@ -61,6 +61,7 @@ class NotCompared:
 class Comparison:
     """Everything a comparison found; pairs in execution order.
 
+    `local_path` is the local run that judged the layers, `local_note` why there is none although something differs.
     `versions` has one mapping per side ("dumps", "reference", "model", "rkparity"). `emulated`: the dumps are of the
     emulated runtime.
     """
@@ -77,7 +78,25 @@ class Comparison:
     model_path: str | None = None
     golden_path: str | None = None
     local_path: str | None = None
+    local_note: str = ""
     emulated: bool = False
+
+    @property
+    def end_to_end_only(self) -> str:
+        """What was not proven for want of a local run, and how large a fault may hide; empty when nothing is open."""
+        scored = [pair for pair in self.pairs if pair.stats is not None and pair.stats.equal != pair.stats.n]
+        if self.local_path is not None or not scored or self.blamed_input is not None:
+            return ""
+        unseen = [pair for pair in scored if pair.verdict is not Verdict.FAIL and pair.kind is not Kind.INTEGER]
+        text = "end to end only" + (f" ({self.local_note})" if self.local_note else "")
+        text += ": no layer was judged on the board's own inputs"
+        worst = max(unseen, key=_relative, default=None)
+        if worst is not None and _relative(worst) > 0:
+            text += (
+                f"; a fault that changes a layer by less than {_relative(worst):.2g} of its size "
+                f"(the difference at {worst.tensor}) cannot be told from rounding that adds up"
+            )
+        return text
 
     @property
     def incomplete(self) -> tuple[NotCompared, ...]:
@@ -138,3 +157,8 @@ class Comparison:
         if remarks:
             return f"no divergence; {' and '.join(remarks)}"
         return f"all {len(self.pairs)} dumps agree with the simulator"
+
+
+def _relative(pair: PairResult) -> float:
+    error = pair.stats.relative_euclidean if pair.stats is not None else 0.0
+    return error if error == error else 0.0

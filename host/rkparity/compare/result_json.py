@@ -31,6 +31,8 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         "dumps": comparison.dumps_path,
         "reference": comparison.reference_path,
         "golden": comparison.golden_path,
+        "local": comparison.local_path,
+        "end_to_end_only": comparison.end_to_end_only,
         "model": comparison.model_path,
         "counts": {
             **{verdict.value: comparison.count(verdict) for verdict in Verdict},
@@ -95,6 +97,15 @@ def _pair(pair: PairResult) -> dict[str, Any]:
         "reasons": list(pair.reasons),
         "note": pair.note,
         "scores": _scores(pair.stats),
+        "own": None
+        if pair.own is None
+        else {
+            "verdict": pair.own.verdict.value,
+            "reasons": list(pair.own.reasons),
+            "family": pair.own.family.value,
+            "place": pair.own.place,
+            "scores": _scores(pair.own.stats),
+        },
         "against_golden": _golden(pair.golden),
         "channels": [_scores(channel) for channel in pair.channels],
     }

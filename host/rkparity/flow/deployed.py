@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rkparity.flow.local_run import LocalSettings
+from rkparity.flow.resimulate import PreparedBuild
 from rkparity.flow.simulation import prepared_inputs, simulated, trained_quantizers
 from rkparity.flow.store import file_digest, key_of
 from rkparity.model import Model, read_model
+from rkparity.runs import ModelRecord
 from rkparity.toolkit.build import build_model
 from rkparity.toolkit.build_record import read_build_record, record_path, write_build_record
 from rkparity.toolkit.rebuild import rebuild
@@ -69,6 +72,16 @@ def deploy_model(context: Context) -> DeployedModel:
     simulation = simulated(context, built, inputs, name=name)
     model = read_model(rknn).for_input_shapes([item.raw.shape for item in inputs])
     return DeployedModel(rknn, model, built, inputs, simulation, tuple(notes))
+
+
+def local_settings(context: Context, deployed: DeployedModel) -> LocalSettings:
+    """The local run of a stage: in its own worker, which has the model built already."""
+    prepared = PreparedBuild(deployed.built, _record(deployed.model), deployed.notes)
+    return LocalSettings(worker=context.worker, built=prepared)
+
+
+def _record(model: Model) -> ModelRecord:
+    return ModelRecord(model.path.name, model.sha256, model.platform or None, model.compiler_version or None)
 
 
 def _build(context: Context) -> tuple[Path, BuiltModel]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 _LOST = (Reason.BOARD_ONLY, Reason.NAME_COLLISION, Reason.NOT_IN_MODEL)
 
 
+@dataclass(frozen=True)
+class PreparedBuild:
+    """A model built again in a worker, the record of its file, and notes about differences; see `rebuild`."""
+
+    built: BuiltModel
+    record: ModelRecord
+    notes: tuple[str, ...] = ()
+
+
 def resimulate_run(
     worker: Worker,
     run: Path,
@@ -36,39 +45,48 @@ def resimulate_run(
     *,
     layers: Sequence[str] = (),
     force: bool = False,
+    built: PreparedBuild | None = None,
+    graph: Manifest | None = None,
+    key: str = "",
 ) -> Resimulation:
     """Recomputes the layers of the board run (or folder of dumps) `run` of the model `rknn` and writes the run `out`.
 
-    `layers` are names of tensors, as in the model or as in dump names; all when empty. Raises UsageError when the dumps
-    are not of the model, DataError when an InputOperator's dump is missing or damaged, ToolkitError.
+    `built` is the model when the worker has it already. `graph` is the simulator's run of it, whose tensors then need
+    no further run. `key` is kept in the manifest. `layers` are names of tensors, as in the model or as in dump names;
+    all when empty. Raises UsageError when the dumps are not of the model, DataError when an InputOperator's dump is
+    missing or damaged, ToolkitError.
     """
     model = read_model(rknn)
     dumps = open_dumps(run)
     if not model.nodes:
         raise UsageError(f"{rknn}: its operators cannot be read, so the dumps cannot be put in their places")
     model = fit_model(dumps.entries, model)
-    built, record, notes = rebuild(worker, rknn)
-    inputs = _graph_inputs(dumps, model, built)
-    # The simulator's tensors, by a run on the same inputs: names and shapes are known only to it.
-    graph = worker.layers(built.model_id, inputs).layers
-    alignment = align(list(dumps.entries), _as_manifest(graph, record, built), model)
+    prepared = built or PreparedBuild(*rebuild(worker, rknn))
+    inputs = _graph_inputs(dumps, model, prepared.built)
+    if graph is None:
+        # The simulator's tensors, by a run on the same inputs: names and shapes are known only to it.
+        layer_values = worker.layers(prepared.built.model_id, inputs).layers
+        graph = _as_manifest(layer_values, prepared.record, prepared.built)
+    alignment = align(list(dumps.entries), graph, model)
     board = {pair.tensor.name: _values(dumps, pair) for pair in alignment.pairs if pair.role is PairRole.LAYER}
+    notes = prepared.notes
     lost = [item.dump.file for item in alignment.unmatched_dumps if item.reason in _LOST]
     if lost:
         notes = (*notes, f"{len(lost)} dumps have no place in the simulator's graph, such as {lost[0]}")
     source = RunReader.open(run) if (run / MANIFEST_NAME).is_file() else None
     return resimulate(
         worker,
-        built,
+        prepared.built,
         inputs,
         board,
         out,
         source=source,
         source_path=run,
-        model=record,
-        names=_wanted(layers, graph),
+        model=prepared.record,
+        names=_wanted(layers, [item.name for item in graph.tensors]),
         force=force,
         notes=notes,
+        key=key,
     )
 
 
@@ -114,7 +132,7 @@ def _values(dumps: DumpSet, pair: LayerPair) -> NDArray[Any]:
     return array
 
 
-def _wanted(layers: Sequence[str], graph: Mapping[str, Any]) -> list[str]:
+def _wanted(layers: Sequence[str], graph: Sequence[str]) -> list[str]:
     by_name = {sanitize(name): name for name in graph}
     for layer in layers:
         if sanitize(layer) not in by_name:

@@ -109,6 +109,10 @@ def _facts(comparison: Comparison) -> Iterable[str]:
         yield printable(f"own     {len(culprits)} failing layers have good inputs: {names}")
     if comparison.emulated:
         yield "note    the dumps are of the EMULATED runtime of a virtual board, not of an NPU"
+    if comparison.local_path is not None:
+        yield printable(f"note    each layer was judged on the board's own inputs: {comparison.local_path}")
+    elif comparison.end_to_end_only:
+        yield printable(f"note    {comparison.end_to_end_only}")
     if comparison.model_path is None:
         yield (
             "note    without --model: names alone align the layers, and own errors are told from inherited ones "

@@ -73,12 +73,14 @@ def resimulate(
     names: Sequence[str] = (),
     force: bool = False,
     notes: Sequence[str] = (),
+    key: str = "",
 ) -> Resimulation:
     """Writes the run `out`: for each tensor what the simulator computes from the board's own tensors.
 
     `inputs` are the graph's inputs (see `graph_input`), `board` the dumped tensors by the simulator's names. A tensor
     one of whose ways up the graph meets no dump is in the run with the reason in `not_comparable`. `names` limits the
-    run to these tensors. Raises ToolkitError as the worker does, UsageError for names the simulator does not have.
+    run to these tensors; `key` is kept in its manifest. Raises ToolkitError as the worker does, UsageError for names
+    the simulator does not have.
     """
     replayed = worker.resimulate(built.model_id, inputs, board, names=list(names) or None)
     missing = sorted(set(names) - {tensor.name for tensor in replayed.tensors})
@@ -109,7 +111,7 @@ def resimulate(
                 ),
                 tensors=tuple(records),
                 versions={"rkparity": __version__, "toolkit": built.toolkit_version},
-                settings=_settings(replayed, source, source_path),
+                settings=_settings(replayed, source, source_path, key),
                 warnings=(
                     *notes,
                     *(f"the board's {name!r} has another shape than the simulator's" for name in replayed.misfits),
@@ -136,10 +138,11 @@ def _record(writer: RunWriter, tensor: ReplayedTensor, order: int, role: Role, b
     )
 
 
-def _settings(replayed: Replayed, source: RunReader | None, source_path: Path) -> dict[str, Any]:
+def _settings(replayed: Replayed, source: RunReader | None, source_path: Path, key: str) -> dict[str, Any]:
     return {
         "resimulated": {
             "of": str(source_path),
+            "key": key,
             "engine": source.manifest.engine.value if source is not None else None,
             "computed_from": {tensor.name: list(tensor.nearest) for tensor in replayed.tensors},
         }

@@ -48,6 +48,8 @@ def test_json_is_deterministic_and_has_the_documented_keys(cnn: Case, tmp_path: 
         "dumps",
         "reference",
         "golden",
+        "local",
+        "end_to_end_only",
         "model",
         "counts",
         "first_divergence",
@@ -76,6 +78,7 @@ def test_json_is_deterministic_and_has_the_documented_keys(cnn: Case, tmp_path: 
         "reasons",
         "note",
         "scores",
+        "own",
         "against_golden",
         "channels",
     ]

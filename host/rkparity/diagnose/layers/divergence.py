@@ -16,6 +16,9 @@ _FIX = (
     "Use one version for toolkit, librknnrt and driver, and the newest; if it stays, compute this operator on the CPU "
     "(op_target) or write it another way, and send the vendor this layer's input and output dumps."
 )
+_OWN_CONFIDENCE = 0.97
+# Rounding that adds up can look like a fault where no layer was judged on the board's own inputs.
+_END_TO_END_CONFIDENCE = 0.6
 _MANUAL = "RKNN manual 7.2.1 (single_sim)"
 
 
@@ -37,9 +40,9 @@ def first_divergence(facts: LayersFacts) -> Iterable[Finding]:
             "layer.several",
             FindingStage.LAYER,
             Severity.WARNING,
-            0.8,
+            0.9 if facts.has_local_run else 0.5,
             f"{len(further)} more layers are wrong by themselves",
-            f"Their inputs agree and their outputs do not: {named(further)}.",
+            f"{_why(facts)} their outputs are wrong: {named(further)}.",
             (Evidence("statistics", "failing layers with good inputs", {"layers": float(len(culprits))}),),
             "Begin with the first one; the same cause may hold for all.",
             subject=further[0].pair.tensor,
@@ -73,11 +76,9 @@ def _finding(facts: LayersFacts, layer: LayerFacts) -> Finding:
         id="layer.operator",
         stage=FindingStage.LAYER,
         severity=Severity.ERROR,
-        confidence=0.97 if layer.own is not None else 0.85 if facts.comparison.model_path else 0.6,
+        confidence=_OWN_CONFIDENCE if layer.own is not None else _END_TO_END_CONFIDENCE,
         title=f"{pair.op_type} computes {pair.tensor} wrong",
-        cause=f"Everything {pair.op_type} (operator {pair.order}) reads agrees with the simulator, its output does "
-        "not: "
-        f"{pair.reasons[0]}.",
+        cause=_cause(layer),
         evidence=tuple(evidence),
         fix=_FIX,
         fix_code=f"rknn.config(target_platform=..., op_target={{{pair.tensor!r}: 'cpu'}})",
@@ -125,6 +126,23 @@ def _finding(facts: LayersFacts, layer: LayerFacts) -> Finding:
         if special:
             return replace(finding, id=f"layer.{pattern.id}", title=f"{pair.op_type}'s output {pair.tensor} {special}")
     return finding
+
+
+def _why(facts: LayersFacts) -> str:
+    return "On the board's own inputs" if facts.has_local_run else "Their inputs agree and"
+
+
+def _cause(layer: LayerFacts) -> str:
+    pair = layer.pair
+    if layer.own is not None:
+        return (
+            f"{pair.op_type} (operator {pair.order}) gives something else than the simulator makes of the board's own "
+            f"inputs: {pair.reasons[0]}."
+        )
+    return (
+        f"Everything {pair.op_type} (operator {pair.order}) reads agrees with the simulator, its output does not: "
+        f"{pair.reasons[0]}. Judged end to end only, this may be rounding that adds up."
+    )
 
 
 def _step(layer: LayerFacts) -> float:

@@ -13,11 +13,12 @@ from rkparity.board.runs.run import RunReport, RunRequest, run_on_board
 from rkparity.compare.comparison import Comparison
 from rkparity.compare.thresholds import Thresholds, read_thresholds
 from rkparity.compare.verdict import Origin, Verdict
-from rkparity.diagnose.diagnose import Material, diagnose
+from rkparity.diagnose.diagnose import Material, diagnose_comparison
 from rkparity.errors import UsageError
 from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 from rkparity.flow.connected.lite import LiteAnswer, run_lite
-from rkparity.flow.deployed import DeployedModel, deploy_model, deployed_settings
+from rkparity.flow.deployed import DeployedModel, deploy_model, deployed_settings, local_settings
+from rkparity.flow.local_run import Judging, compare_with_local
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
 from rkparity.flow.simulation import run_outputs, score_outputs
 from rkparity.flow.store import disk_nbytes, key_of
@@ -67,11 +68,12 @@ def run(context: Context) -> StageResult:
         outputs,
         folder / TABLE_NAME,
     )
-    diagnosis = diagnose(
-        dumps,
-        deployed.simulation.simulator,
-        Material(golden=deployed.simulation.golden, model=deployed.model, thresholds=_thresholds(context)),
+    simulator, golden, thresholds = deployed.simulation.simulator, deployed.simulation.golden, _thresholds(context)
+    comparison = compare_with_local(
+        dumps, Judging(simulator, deployed.model, golden, thresholds), local_settings(context, deployed)
     )
+    material = Material(golden=golden, model=deployed.model, thresholds=thresholds)
+    diagnosis = diagnose_comparison(comparison, dumps, simulator, material)
     assert diagnosis.comparison is not None
     return _result(context, deployed, report, folder, rows, diagnosis.comparison, diagnosis.findings, lite)
 
@@ -146,6 +148,8 @@ def _result(
         ),
         f"{report.dumps} dumps from runtime {report.runtime}{' (EMULATED)' if report.emulated else ''}; {lite.text}",
     ]
+    if comparison.end_to_end_only:
+        facts.append(comparison.end_to_end_only)
     if verdict is StageVerdict.PASS and (bad or lite.verdict is Verdict.FAIL):
         verdict = StageVerdict.WARN
     store = context.store
@@ -182,7 +186,8 @@ def _runtime_bug(comparison: Comparison, bad: Sequence[PrintedRow]) -> Finding |
         id="runtime.layer",
         stage=FindingStage.LAYER,
         severity=Severity.ERROR,
-        confidence=0.9 if printed else 0.7,
+        # On dumps alone rounding that adds up can look like a fault.
+        confidence=0.95 if first.own is not None else 0.6,
         title=f"the board's runtime computes {first.tensor} ({first.op_type}) wrongly",
         cause=f"The input and every layer before agree with the simulator, {first.tensor} does not: "
         f"{'; '.join(first.reasons)}. {confirmed[0].upper()}{confirmed[1:]}.",

@@ -12,10 +12,11 @@ from rkparity.board.runs.app_request import AppReport, AppRequest
 from rkparity.board.runs.run_app import run_app
 from rkparity.compare.thresholds import Thresholds, read_thresholds
 from rkparity.compare.verdict import Verdict
-from rkparity.diagnose.diagnose import Diagnosis, Material, diagnose
+from rkparity.diagnose.diagnose import Diagnosis, Material, diagnose_comparison
 from rkparity.errors import BoardError, UsageError
 from rkparity.findings.finding import Finding, Severity
-from rkparity.flow.deployed import DeployedModel, deploy_model, deployed_settings
+from rkparity.flow.deployed import DeployedModel, deploy_model, deployed_settings, local_settings
+from rkparity.flow.local_run import Judging, compare_with_local
 from rkparity.flow.result import Stage, StageResult, StageVerdict, Table
 from rkparity.flow.store import disk_nbytes, file_digest, key_of
 from rkparity.lint import lint
@@ -83,17 +84,17 @@ def _diagnose(context: Context, deployed: DeployedModel, report: AppReport, fold
     path = context.project.check.thresholds
     pictures = folder / "diagnosis"
     pictures.mkdir(exist_ok=True)
-    return diagnose(
-        report.run,
-        deployed.simulation.simulator,
-        Material(
-            golden=deployed.simulation.golden,
-            model=deployed.model,
-            traces=tuple(read_trace(file) for file in find_traces(report.run)) if report.traces else (),
-            folder=pictures,
-            thresholds=Thresholds() if path is None else read_thresholds(path),
-        ),
+    simulator = deployed.simulation.simulator
+    material = Material(
+        golden=deployed.simulation.golden,
+        model=deployed.model,
+        traces=tuple(read_trace(file) for file in find_traces(report.run)) if report.traces else (),
+        folder=pictures,
+        thresholds=Thresholds() if path is None else read_thresholds(path),
     )
+    judging = Judging(simulator, deployed.model, material.golden, material.thresholds)
+    comparison = compare_with_local(report.run, judging, local_settings(context, deployed))
+    return diagnose_comparison(comparison, report.run, simulator, material)
 
 
 def _result(
