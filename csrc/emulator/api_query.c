@@ -192,7 +192,8 @@ static int query(emu_context *context, rkabi_query command, void *info, uint32_t
     case RKABI_QUERY_SDK_VERSION: {
         rkabi_sdk_version *version = info;
         memset(version, 0, sizeof *version);
-        snprintf(version->api_version, sizeof version->api_version, "%s " EMU_BUILD_NAME, context->version->number);
+        snprintf(version->api_version, sizeof version->api_version, "%s " EMU_BUILD_NAME "%s", context->version->number,
+                 context->file->is_void ? " " EMU_VOID_MARK : "");
         snprintf(version->drv_version, sizeof version->drv_version, "%s", EMU_DRIVER_VERSION);
         return RKABI_OK;
     }

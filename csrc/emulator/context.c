@@ -222,7 +222,10 @@ static int open_model(emu_context *context, bool say) {
         emu_log(level, 'E', "rknn_init, load model failed!");
         return status;
     }
-    emu_log(level, 'I', "rkparity emulated runtime: the layers' values come from %s", context->file->simulator);
+    if (context->file->is_void)
+        emu_log(level, 'W', "rkparity emulated runtime: %s", context->file->simulator);
+    else
+        emu_log(level, 'I', "rkparity emulated runtime: the layers' values come from %s", context->file->simulator);
     context->chip = emu_chip_of_platform(context->file->platform);
     if (context->version->mini)
         return open_mini_model(context);

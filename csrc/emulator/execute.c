@@ -75,6 +75,8 @@ static bool take_layer(emu_context *context, uint32_t node, emu_answer *answer) 
         uint64_t nbytes = emu_answer_u64(answer);
         if (answer->failed)
             return false;
+        if (type == NO_VALUE && context->file->is_void)
+            continue;
         if (type == NO_VALUE) {
             emu_log(context->level, 'W', "rkparity emulated runtime: the simulator has no value of %s: no dump", tensor->name);
             continue;
@@ -118,7 +120,7 @@ static int walk_nodes(emu_context *context, bool dumping, uint8_t **inputs, emu_
             context->outputs[at->io_index].us = now_us() - begin;
             if (status != RKABI_OK)
                 return status;
-            if (dumping)
+            if (dumping && !context->file->is_void)
                 emu_dump(context, node, tensor, tensor->type, context->outputs[at->io_index].values);
         } else if (at->role == EMU_ROLE_LAYER && dumping && !take_layer(context, node, answer)) {
             emu_log(context->level, 'E', "rkparity emulated runtime: the server's answer is damaged at layer %u", node);

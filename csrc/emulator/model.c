@@ -152,6 +152,7 @@ emu_file *emu_file_read(emu_reader *reader) {
     file->compiler = emu_read_text(reader);
     file->framework = emu_read_text(reader);
     file->simulator = emu_read_text(reader);
+    file->is_void = file->simulator != NULL && strncmp(file->simulator, EMU_VOID_MARK, strlen(EMU_VOID_MARK)) == 0;
     file->version = emu_read_u32(reader);
     file->is_dynamic = emu_read_u32(reader) != 0;
     file->batch = emu_read_u32(reader);

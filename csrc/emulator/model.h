@@ -54,13 +54,16 @@ typedef struct emu_model {
     uint32_t *outputs;
 } emu_model;
 
+#define EMU_VOID_MARK "VOID VALUES"
+
 /* A .rknn file: one model, or one for each set of shapes given to the toolkit as dynamic_input, the largest first. All have the
    same inputs and outputs but for their shapes. */
 typedef struct emu_file {
     char *platform;
     char *compiler;
     char *framework;
-    char *simulator;
+    char *simulator;   /* where values come from; begins with EMU_VOID_MARK when there are none */
+    bool is_void;      /* no values: outputs are zero, and no layer or output is dumped */
     uint32_t version;
     bool is_dynamic;
     uint32_t batch; /* rknn_batch_size; in the shapes already */

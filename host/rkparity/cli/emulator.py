@@ -15,6 +15,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rkparity.runs.void_values import VOID_MARK
+
 if TYPE_CHECKING:
     from rkparity.emulator.catalogue import ModelCatalogue
     from rkparity.emulator.npu.guest import Guest
@@ -132,6 +134,8 @@ def _start(arguments: argparse.Namespace) -> int:
     if not arguments.model:
         raise UsageError("no model was given", hint="rkparity emulator start --model M.rknn")
     models = ModelCatalogue(find_toolkit_python(arguments.toolkit_python), arguments.model)
+    guest = _guest(arguments)
+    _tell_void(models, guest)
     serve(
         VirtualBoard(
             models,
@@ -140,7 +144,7 @@ def _start(arguments: argparse.Namespace) -> int:
             ssh=SshKind(arguments.ssh),
             port=arguments.port,
             version=arguments.runtime,
-            guest=_guest(arguments),
+            guest=guest,
         ),
         board_file,
     )
@@ -163,6 +167,21 @@ def _guest(arguments: argparse.Namespace) -> Guest | None:
     return find_guest(read_library(arguments.library), arguments.sysroot)
 
 
+def _tell_void(models: ModelCatalogue, guest: Guest | None) -> None:
+    """Says which models have no values; the vendor's own library would dump them as if they were results."""
+    import sys
+
+    from rkparity.errors import UsageError
+
+    for file in models.void_files():
+        if guest is not None:
+            raise UsageError(
+                f"{file}: has no build record, so there are no values for --library to compute with",
+                hint="build it with `rkparity build`; without --library its calls can be judged",
+            )
+        print(f"warning: {file}: {VOID_MARK}: it has no build record; only calls mean something", file=sys.stderr)
+
+
 def _run_program(arguments: argparse.Namespace) -> int:
     import os
     import subprocess
@@ -182,6 +201,7 @@ def _run_program(arguments: argparse.Namespace) -> int:
         raise UsageError("no model was given", hint=f"rkparity emulator {arguments.action} --model M.rknn ...")
     guest = _guest(arguments)
     models = ModelCatalogue(find_toolkit_python(arguments.toolkit_python), arguments.model)
+    _tell_void(models, guest)
     with tempfile.TemporaryDirectory(prefix="rkp-") as folder, _runtime(
         arguments, models, Path(folder), guest, chip_of(arguments.model)
     ) as runtime:

@@ -71,6 +71,11 @@ def open_dumps(source: Path | RunReader) -> DumpSet:
             f"{path}: is a run of the {manifest.engine.value}, not of a board",
             hint="the dumps come first, the reference second: compare-dumps DUMPS REFERENCE",
         )
+    if manifest is not None and manifest.void_values:
+        raise DataError(
+            f"{path}: its values are void: the virtual board had no build record of the model",
+            hint="its calls can be judged with `rkparity lint`; build the model again to compare values",
+        )
     names = _listing(path)
     folder = path
     if not any(_is_dump(name) for name in names) and (path / _RUN_DUMPS).is_dir():

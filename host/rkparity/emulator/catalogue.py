@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rkparity.emulator.description import check_emulated
 from rkparity.emulator.model_bytes import has_digest
-from rkparity.emulator.values import SimulatorSource, ValueSource
+from rkparity.emulator.values import SimulatorSource, ValueSource, VoidSource
 from rkparity.errors import UsageError
 from rkparity.model import Model, read_model
-from rkparity.toolkit.build_record import read_build_record
+from rkparity.toolkit.build_record import has_build_record, read_build_record
 from rkparity.toolkit.rebuild import rebuild
 from rkparity.toolkit.worker_client import Worker
 
@@ -42,6 +42,10 @@ class ModelCatalogue:
         """Every `.rknn` file there is now."""
         return [file for path in self._models for file in (sorted(path.rglob("*.rknn")) if path.is_dir() else [path])]
 
+    def void_files(self) -> list[Path]:
+        """Those without a build record, of which only the calls can be judged."""
+        return [file for file in self.files() if not has_build_record(file)]
+
     def prepare(self) -> None:
         """Builds every model that was named by its file, so that rknn_init is quick; errors are raised."""
         for path in self._models:
@@ -67,6 +71,8 @@ class ModelCatalogue:
     def _build(self, rknn: Path) -> tuple[Model, ValueSource]:
         model = read_model(rknn)
         check_emulated(model)
+        if not has_build_record(rknn):
+            return model, VoidSource(model)
         read_build_record(rknn)
         if self._worker is None:
             self._worker = Worker(self._python)

@@ -10,6 +10,7 @@ from rkparity.emulator.description import channel_values, layer_tensors
 from rkparity.emulator.protocol import GraphValue
 from rkparity.errors import DataError
 from rkparity.model import Model, ModelTensor
+from rkparity.runs.void_values import VOID_MARK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +43,28 @@ class DynamicSource(Protocol):
 
     def at_graph(self, index: int) -> ValueSource:
         """The source of the same model at another set of shapes."""
+
+
+class VoidSource:
+    """No values for a model that the toolkit cannot build again: zeros as outputs, no layers. See `VOID_MARK`."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.description = (
+            f"{VOID_MARK}: {model.path.name} has no build record, so it cannot be simulated: outputs are zeros, layers "
+            "and outputs are not dumped; only the calls mean something"
+        )
+
+    def at_graph(self, index: int) -> VoidSource:
+        """The same at another set of input shapes."""
+        return VoidSource(self._model.at_graph(index))
+
+    def compute(self, inputs: Sequence[GraphValue], *, want_layers: bool) -> RunValues:
+        """Checks the inputs as a computation would; zeros."""
+        import numpy as np
+
+        graph_inputs(self._model, inputs)
+        return RunValues(tuple(np.zeros(int(np.prod(t.shape)), t.dtype) for t in self._model.output_tensors), {})
 
 
 class SimulatorSource:

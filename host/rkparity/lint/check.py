@@ -15,6 +15,7 @@ from rkparity.lint.rules_log import read_logs
 from rkparity.lint.rules_outputs import unseen_outputs
 from rkparity.lint.subject import Subject
 from rkparity.runs import RunReader
+from rkparity.runs.void_values import VOID_MARK
 from rkparity.trace import Trace, find_traces, read_trace
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def _unchecked(
         yield from _limits(subject.trace)
         for view in subject.contexts:
             where = f"process {subject.trace.start.pid}, context {view.number}"
+            if view.is_void:
+                yield Unchecked(f"{where}: what outputs hold", f"{VOID_MARK}: the model had no build record")
             if view.info is None:
                 yield Unchecked(where, "made before this process was forked, or its rknn_init was not seen")
             elif not view.inputs:

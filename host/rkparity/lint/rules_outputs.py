@@ -122,6 +122,8 @@ def _leaked(view: ContextView, call: TraceCall, until: str) -> Observation:
 
 
 def _produced(view: ContextView) -> Iterator[tuple[int, TensorAttributes, Content]]:
+    if view.is_void:
+        return
     for call, output, attr in view.got():
         if output.content is not None and not call.failed:
             yield call.seq, attr, output.content
@@ -161,6 +163,8 @@ def _not_finite(subject: Subject) -> Iterator[Observation]:
 
 def _results(view: ContextView) -> Iterator[tuple[int, tuple[tuple[str, str], ...], tuple[tuple[str, int], ...]]]:
     """Each run with known contents: its call number, its inputs' (name, hash) and its outputs' (hash, size)."""
+    if view.is_void:
+        return
     inputs = dict(run_inputs(view))
     last_run = told = -1
     for call in view.calls:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rkparity.runs.void_values import VOID_MARK
 from rkparity.trace import (
     InputGiven,
     InputsSet,
@@ -98,6 +99,11 @@ class ContextView:
     def is_emulated(self) -> bool:
         """Whether the runtime says that it is rkparity's emulated one."""
         return self.info is not None and "emulated" in (self.info.api_version or "")
+
+    @property
+    def is_void(self) -> bool:
+        """Whether the emulated runtime had no values of this model: what its outputs hold says nothing."""
+        return self.info is not None and VOID_MARK in (self.info.api_version or "")
 
     def input_at(self, position: int) -> TensorAttributes | None:
         """The attributes of input `position`: the library goes by the place (evidence 160_err_index_swapped)."""

@@ -102,7 +102,8 @@ class Manifest:
     """Everything about a run but its tensors' values.
 
     `versions` maps component ("toolkit", "runtime", "driver", "rkparity", ...) to version text; `emulated` is true when
-    the runtime was the emulated one. `settings` keeps what the user asked for (build options, API, want_float), for
+    the runtime was the emulated one, `void_values` when that had no values to give (outputs are then zeros, and
+    layers are not there). `settings` keeps what the user asked for (build options, API, want_float), for
     people and for hints; nothing is decided from it. `logs` are files relative to the run.
     """
 
@@ -115,6 +116,7 @@ class Manifest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     logs: tuple[str, ...] = ()
     emulated: bool = False
+    void_values: bool = False
     created: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -125,6 +127,7 @@ class Manifest:
             "engine": self.engine.value,
             "precision": self.precision.value,
             "emulated": self.emulated,
+            "void_values": self.void_values,
             "created": self.created,
             "model": {
                 "name": self.model.name,
@@ -181,6 +184,7 @@ class Manifest:
             engine=fields.choice("engine", Engine),
             precision=fields.choice("precision", Precision),
             emulated=fields.flag("emulated"),
+            void_values=fields.optional_flag("void_values"),
             created=fields.text("created"),
             model=ModelRecord(
                 model.text("name"),
@@ -251,6 +255,9 @@ class _Fields:
 
     def flag(self, key: str) -> bool:
         return bool(self._get(key, bool, "true or false"))
+
+    def optional_flag(self, key: str) -> bool:
+        return key in self._value and self.flag(key)
 
     def integer(self, key: str) -> int:
         return int(self._get(key, int, "an integer"))

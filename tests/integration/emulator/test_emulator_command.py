@@ -63,12 +63,28 @@ def test_start_use_stop(library_path: Path, toolkit_python: Path, model: Path, t
 @pytest.mark.toolkit
 def test_start_tells_why_it_cannot(library_path: Path, toolkit_python: Path, models: Path, tmp_path: Path) -> None:
     environment = {"RKPARITY_TOOLKIT_PYTHON": str(toolkit_python)}
-    failed = rkparity("start", "--model", models / "t1_net_25.rknn", cwd=tmp_path, environment=environment)
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "m.rknn").write_bytes((models / "t1_net_25.rknn").read_bytes())
+    other = {"schema": "rkparity.build/1", "rknn_sha256": "0", "toolkit_version": "2.5.0", "spec": {}}
+    (foreign / "m.rknn.build.json").write_text(json.dumps(other))
+    failed = rkparity("start", "--model", foreign / "m.rknn", cwd=tmp_path, environment=environment)
     assert failed.returncode == 2
-    assert "t1_net_25.rknn: has no build record" in failed.stderr and "hint: " in failed.stderr
+    assert "belongs to another file" in failed.stderr and "hint: " in failed.stderr
     missing = rkparity("start", "--model", "nowhere.rknn", cwd=tmp_path, environment=environment)
     assert missing.returncode == 2 and "nowhere.rknn: does not exist" in missing.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [foreign]
+
+
+def test_a_model_without_a_build_record_is_served_and_said_to_be_void(
+    library_path: Path, models: Path, tmp_path: Path
+) -> None:
+    environment = {"RKPARITY_TOOLKIT_PYTHON": sys.executable}
+    started = rkparity("start", "--model", models / "t1_net_25.rknn", cwd=tmp_path, environment=environment)
+    assert started.returncode == 0, started.stderr
+    stopped = rkparity("stop", cwd=tmp_path)
+    assert stopped.returncode == 0
+    assert "t1_net_25.rknn: VOID VALUES: it has no build record" in started.stdout
 
 
 @pytest.mark.toolkit

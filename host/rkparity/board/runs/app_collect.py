@@ -18,6 +18,7 @@ from rkparity.board.runs.collect import check_caps, fetch_left, find_left, model
 from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
 from rkparity.errors import DataError
 from rkparity.runs import Engine, Manifest, read_npy_header
+from rkparity.runs.void_values import VOID_MARK, VOID_WARNING
 
 _TRACE = re.compile(r"rkparity-\d{1,10}[A-Za-z0-9-]{0,40}\.(?:jsonl|npy)")
 _EMULATED = b"rkparity emulated runtime"
@@ -49,7 +50,10 @@ def collect(
         logs = [writer.folder / "logs" / file.name for file in outputs.files]
         problems = _problems(request, ended, logs, len(whole), damaged)
         recorded = [file.name for file in traces.files if file.name.endswith(".jsonl")]
+        told = [*logs, *(writer.folder / "trace" / name for name in recorded)]
+        is_void = any(_mentions(path, VOID_MARK.encode("ascii")) for path in told)
         notes = (
+            *([VOID_WARNING] if is_void else []),
             *warnings,
             *records.warnings,
             *([guess] if guess and whole else []),
@@ -67,6 +71,7 @@ def collect(
                 settings=_settings(workspace.transport, request, info, ended, traced, problems),
                 logs=(*(f"logs/{file.name}" for file in outputs.files), *(f"trace/{name}" for name in recorded)),
                 emulated=info.chip.startswith("emulated") or any(_mentions(path, _EMULATED) for path in logs),
+                void_values=is_void,
                 warnings=(*problems, *notes),
             )
         )

@@ -25,10 +25,11 @@ from rkparity.board.runs.job import InputFile, RunSettings
 from rkparity.board.runs.launch import run_agent
 from rkparity.board.runs.runner import runner_command
 from rkparity.board.runs.samples import for_runtime
-from rkparity.errors import AgentError, ConnectionFailed, TransferError
+from rkparity.errors import AgentError, BoardError, ConnectionFailed, TransferError
 from rkparity.io import check_new_folder
 from rkparity.model import Model, nhwc_shape
 from rkparity.runs import Engine, InputForm, InputRecord, Manifest, RunWriter
+from rkparity.runs.void_values import VOID_MARK
 
 # A program of a few megabytes beside the model, and room for the board's own logs.
 _SPARE_NBYTES = 32 << 20
@@ -160,6 +161,12 @@ def _input_shapes(model: Model) -> list[tuple[int, ...]] | None:
 
 
 def _check_dumps(result: Mapping[str, Any]) -> None:
+    if VOID_MARK in str(result.get("sdk")):
+        raise BoardError(
+            "this virtual board has no values for the model, which has no build record",
+            hint="build it with `rkparity build`; without a record only the calls of a program can be judged: "
+            "`rkparity run-app`, then `rkparity lint`",
+        )
     hint = "is the board's disk full? See `rkparity board info BOARD`"
     missing = result.get("missing_dumps")
     if isinstance(missing, list) and missing:
