@@ -29,7 +29,7 @@ def gather(pair: LayerPair, dumps: DumpSet, reference: TensorSource, model: Mode
     plain = _record(reference, name)
     twin = _record(reference, name + _TWIN)
     integer = (
-        tensor.dtype in _INTEGERS or tensor.is_boolean
+        tensor.dtype in _INTEGERS or tensor.is_boolean or _is_plain(model, tensor)
         if tensor is not None
         else (
             pair.dump.name.suffix in (DumpSuffix.INT32, DumpSuffix.INT64)
@@ -37,7 +37,7 @@ def gather(pair: LayerPair, dumps: DumpSet, reference: TensorSource, model: Mode
         )
     )
     if tensor is not None:
-        quantized = tensor.dtype in _QUANTIZED and not tensor.is_boolean
+        quantized = tensor.dtype in _QUANTIZED and not integer
     else:
         quantized = twin is not None and reference.manifest.precision is Precision.QUANTIZED
     scale, zero_point = pair.scale, pair.zero_point
@@ -60,6 +60,11 @@ def gather(pair: LayerPair, dumps: DumpSet, reference: TensorSource, model: Mode
         is_quantized=quantized,
         is_integer=integer,
     )
+
+
+def _is_plain(model: Model | None, tensor: ModelTensor) -> bool:
+    """Whether an input holds integers that stand for themselves, as an int8 input of an ONNX model: it has no scale."""
+    return model is not None and bool(model.nodes) and tensor.dtype in _QUANTIZED and not tensor.scale
 
 
 def _of_model(model: Model | None, name: str) -> tuple[ModelTensor | None, InputNormalization | None]:

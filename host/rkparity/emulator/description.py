@@ -130,8 +130,9 @@ def channel_values(
         return (), ()
     channels = tensor.shape[1] if len(tensor.shape) >= 2 else 1
     mean, std = normalization.mean, normalization.std
-    mean = mean * channels if len(mean) == 1 else mean
-    std = std * channels if len(std) == 1 else std
+    # Of a model of several sets of shapes the file has as many numbers as the largest set has channels.
+    mean = mean[:1] * channels if len(set(mean)) == 1 else mean
+    std = std[:1] * channels if len(set(std)) == 1 else std
     if len(mean) != channels or len(std) != channels or not all(std):
         raise DataError(f"input {tensor.name} has {channels} channels and mean {list(mean)}, std {list(std)}")
     return mean, std

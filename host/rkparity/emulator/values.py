@@ -93,7 +93,7 @@ class SimulatorSource:
             fits = not self._model.is_dynamic and value.size == np.prod(item.shape)
             array = np.ascontiguousarray(value.reshape(item.shape) if fits else value)
             # A bool input is int8 in the .rknn file (evidence 160_dumpquant_1_boolin_int8).
-            shaped.append(array != 0 if item.dtype == "bool" else array)
+            shaped.append(array != 0 if item.dtype == "bool" else array if item.is_real else array.astype(item.dtype))
         return shaped
 
     def compute(self, inputs: Sequence[GraphValue], *, want_layers: bool) -> RunValues:

@@ -111,6 +111,8 @@ def _check_npy(file: Path, item: _Expected) -> None:
         shape = tuple(read_npy_header(file).shape)
     except DataError as error:
         raise UsageError(error.message, hint=error.hint) from error
+    if 0 in shape:
+        raise UsageError(f"{file}: is empty, shape {_text(shape)}: there is nothing to compare")
     needed = item.shape
     forms = {"": needed}
     if len(needed) == 4:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rkparity.errors import UsageError
 from rkparity.runs import Precision
-from rkparity.toolkit.spec import BuildSpec
+from rkparity.toolkit.spec import BuildSpec, Framework
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,37 @@ class GraphInput:
     std: tuple[float, ...]
     rgb2bgr: bool
     shapes: tuple[tuple[int, ...], ...] = ()
+    bytes_are_quantized: bool = True
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it holds real numbers: others (int64, bool, ...) know no mean and std.
+
+        An int8 or uint8 input is the quantised form of real numbers in TFLite, and plain integers in ONNX.
+        """
+        return self.dtype.startswith("float") or (self.bytes_are_quantized and self.dtype in ("int8", "uint8"))
+
+    def scaling_at(self, shape: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Mean and std to be used with an array of `shape`, one number or one per channel (axis 1); None without.
+
+        A model of several sets of shapes has as many numbers as the largest set has channels; where they are all the
+        same, they serve every set. UsageError where they do not fit.
+        """
+        import numpy as np
+
+        if not self.mean or len(shape) < 2 or not self.is_real:
+            return None
+        found = []
+        for name, given in (("mean", self.mean), ("std", self.std)):
+            values = given[:1] if len(set(given)) == 1 else given
+            if len(values) not in (1, shape[1]):
+                raise UsageError(
+                    f"input {self.name!r}: {len(values)} values of {name} for {shape[1]} channels "
+                    f"(shape {'x'.join(map(str, shape))})",
+                    hint="give one value for each channel, or the same for all",
+                )
+            found.append(np.reshape(values, (1, -1) + (1,) * (len(shape) - 2)))
+        return found[0], found[1]
 
 
 @dataclass(frozen=True)
@@ -93,6 +128,7 @@ def built_model_from_answer(
                 tuple(item["std"]),
                 item["rgb2bgr"],
                 tuple(tuple(shape) for shape in item["shapes"]),
+                spec.framework is not Framework.ONNX,
             )
             for item in answer["inputs"]
         ),

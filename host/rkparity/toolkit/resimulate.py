@@ -47,16 +47,16 @@ def graph_input(given: GraphInput, dumped: NDArray[Any], scale: float | None, ze
 
     if dumped.dtype == np.uint8:
         values = dumped.astype(np.float64)
-        if given.mean and values.ndim >= 2:
-            shape = (1, -1) + (1,) * (values.ndim - 2)
-            values = (values - np.array(given.mean).reshape(shape)) / np.array(given.std).reshape(shape)
+        scaling = given.scaling_at(values.shape)
+        if scaling is not None:
+            values = (values - scaling[0]) / scaling[1]
     elif dumped.dtype == np.int8:
         if scale is None:
             raise UsageError(f"input {given.name!r}: its dump holds int8 values and their scale is not known")
         values = (dumped.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
     else:
         values = dumped
-    dtype = "float32" if given.dtype.startswith(("float", "int8", "uint8")) else given.dtype
+    dtype = "float32" if given.is_real else given.dtype
     return values.astype(dtype).reshape(given.shape)
 
 

@@ -150,12 +150,12 @@ def graph_value(given: GraphInput, item: PreparedInput) -> NDArray[Any]:
     import numpy as np
 
     raw = item.raw.transpose(0, 3, 1, 2) if item.layout == "NHWC" else item.raw
-    if not given.dtype.startswith(("float", "int8", "uint8")):
+    if not given.is_real:
         return np.ascontiguousarray(raw)
     values = raw.astype(np.float64)
-    if given.mean and values.ndim >= 2:
-        shape = (1, -1) + (1,) * (values.ndim - 2)
-        values = (values - np.reshape(given.mean, shape)) / np.reshape(given.std, shape)
+    scaling = given.scaling_at(values.shape)
+    if scaling is not None:
+        values = (values - scaling[0]) / scaling[1]
     return np.ascontiguousarray(values.astype(np.float32))
 
 

@@ -203,7 +203,7 @@ def _are_sane(data: NDArray[Any], dtype: str) -> bool:
         numbers = data.view(dtype).astype(np.float32)
     magnitude = np.abs(numbers)
     sane = np.isfinite(numbers) & (magnitude < 70000) & ((magnitude > 1e-5) | (numbers == 0))
-    return bool(sane.mean() > 0.995 and np.ptp(numbers[sane]) > 1e-3 and (numbers != 0).mean() > 0.05)
+    return bool(sane.size and sane.mean() > 0.995 and np.ptp(numbers[sane]) > 1e-3 and (numbers != 0).mean() > 0.05)
 
 
 def row_strides(flat: NDArray[Any], row: int) -> tuple[int, ...]:

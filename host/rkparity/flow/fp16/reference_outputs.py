@@ -79,7 +79,14 @@ def find_reference_outputs(context: Context, built: BuiltModel, inputs: Sequence
 
 def normalised(item: PreparedInput, graph: GraphInput) -> NDArray[Any]:
     """(x - mean) / std of a sample in the graph's layout, as the toolkit computes it in float32."""
-    return normalise(in_graph_layout(item), graph.mean, graph.std)
+    import numpy as np
+
+    array = in_graph_layout(item)
+    scaling = graph.scaling_at(array.shape)
+    if scaling is None:
+        return array
+    result: NDArray[Any] = (array.astype(np.float32) - scaling[0].astype(np.float32)) / scaling[1].astype(np.float32)
+    return result
 
 
 def normalise(array: NDArray[Any], mean: Sequence[float], std: Sequence[float]) -> NDArray[Any]:

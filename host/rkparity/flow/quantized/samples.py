@@ -110,12 +110,12 @@ def normalise(item: GraphInput, raw: NDArray[Any]) -> NDArray[Any]:
     """(x - mean) / std per channel in double precision, as the toolkit does; integer inputs stay as they are."""
     import numpy as np
 
-    if not item.dtype.startswith(("float", "int8", "uint8")):
+    if not item.is_real:
         return np.ascontiguousarray(raw)
     values = raw.astype(np.float64)
-    if item.mean and values.ndim >= 2:
-        shape = (1, -1) + (1,) * (values.ndim - 2)
-        values = (values - np.reshape(item.mean, shape)) / np.reshape(item.std, shape)
+    scaling = item.scaling_at(values.shape)
+    if scaling is not None:
+        values = (values - scaling[0]) / scaling[1]
     return values.astype(np.float32)
 
 

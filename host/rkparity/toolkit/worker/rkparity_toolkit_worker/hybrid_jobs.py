@@ -202,7 +202,9 @@ def normalised(raw: Any, meta: dict[str, Any]) -> Any:
     values = raw.astype(np.float64)
     if meta["mean"] and values.ndim >= 2:
         shape = (1, -1) + (1,) * (values.ndim - 2)
-        values = (values - np.reshape(meta["mean"], shape)) / np.reshape(meta["std"], shape)
+        # A model of several sets of shapes has as many numbers as the largest set has channels.
+        mean, std = (given[:1] if len(set(given)) == 1 else given for given in (meta["mean"], meta["std"]))
+        values = (values - np.reshape(mean, shape)) / np.reshape(std, shape)
     return values.astype(np.float32)
 
 

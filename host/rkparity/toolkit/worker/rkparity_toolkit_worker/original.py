@@ -13,6 +13,7 @@ from rkparity_toolkit_worker.capture import save
 from rkparity_toolkit_worker.failures import JobFailed, ToolkitCall, need_package, need_torch
 
 Named = Sequence["tuple[str, Any]"]
+_INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 
 
 def table() -> dict[str, Callable[..., Any]]:
@@ -116,6 +117,7 @@ def _onnx(model: str, arrays: list[Any], outputs: list[str] | None, layers: bool
         if len(feeds) != len(arrays):
             raise JobFailed("argument", "ONNX Runtime", f"the model has {len(feeds)} inputs, {len(arrays)} were given")
         kinds = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+        kinds.update({f"tensor({name})": np.dtype(name).type for name in _INTEGERS})
         given = {
             feed.name: array.astype(kinds[feed.type]) if feed.type in kinds else array
             for feed, array in zip(feeds, arrays)
