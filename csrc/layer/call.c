@@ -33,20 +33,26 @@ void rkl_begin(struct rkl_call *call, const char *name, rkabi_context handle, bo
     call->context = rkl_context_number(handle);
     call->seq = rkl_trace_next();
     call->missing = missing;
-    call->entered = false;
+    call->doubt = NULL;
     rkl_trace_begin(&call->line, "call");
     rkl_put_uint(&call->line, "seq", call->seq);
     rkl_put_uint(&call->line, "tid", rkl_thread());
     rkl_put_text(&call->line, "call", name, 64);
+    call->arguments = call->line.used;
 }
 
-void rkl_enter(struct rkl_call *call, const char *what, int index, const void *pointer)
+void rkl_doubt(struct rkl_call *call, const char *what, int index, const void *pointer)
+{
+    if (!call->doubt) {
+        call->doubt = what;
+        call->doubt_index = index;
+        call->doubt_pointer = pointer;
+    }
+}
+
+static void enter(const struct rkl_call *call)
 {
     struct rkl_text line;
-    if (call->entered) {
-        return;
-    }
-    call->entered = true;
     rkl_trace_begin(&line, "enter");
     rkl_put_uint(&line, "seq", call->seq);
     rkl_put_uint(&line, "tid", rkl_thread());
@@ -54,25 +60,27 @@ void rkl_enter(struct rkl_call *call, const char *what, int index, const void *p
     rkl_put_text(&line, "call", call->name, 64);
     rkl_put_uint(&line, "context", call->context);
     rkl_put_hex(&line, "handle", call->handle);
-    if (what) {
+    if (call->doubt) {
         rkl_open(&line, "suspect", '{');
-        rkl_put_text(&line, "what", what, 64);
-        if (index >= 0) {
-            rkl_put_int(&line, "index", index);
+        rkl_put_text(&line, "what", call->doubt, 64);
+        if (call->doubt_index >= 0) {
+            rkl_put_int(&line, "index", call->doubt_index);
         } else {
             rkl_put_null(&line, "index");
         }
-        rkl_put_pointer(&line, "buf", pointer);
+        rkl_put_pointer(&line, "buf", call->doubt_pointer);
         rkl_close(&line, '}');
     } else {
         rkl_put_null(&line, "suspect");
     }
+    rkl_append_tail(&line, "given", &call->line, call->arguments);
     rkl_trace_write(&line);
 }
 
 void rkl_before(struct rkl_call *call)
 {
     rkl_real();
+    enter(call);
     rkl_nest();
     call->start = rkl_now();
     errno = call->program_errno;

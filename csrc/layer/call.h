@@ -24,7 +24,10 @@ struct rkl_call {
     int status;
     int program_errno;
     bool missing;
-    bool entered;
+    const char *doubt; /* which pointer is NULL or cannot be read; NULL: none */
+    int doubt_index;
+    const void *doubt_pointer;
+    size_t arguments; /* where they begin in the line */
     struct rkl_text line;
 };
 
@@ -33,9 +36,10 @@ bool rkl_wanted(void);
 
 /* Begins the line. `missing`: the real library lacks the function. */
 void rkl_begin(struct rkl_call *call, const char *name, rkabi_context handle, bool missing);
-/* Writes the `enter` line, with the pointer in doubt if `what` is not NULL; `index` -1: it is in no list. At most once. */
-void rkl_enter(struct rkl_call *call, const char *what, int index, const void *pointer);
-/* Directly before and after the real function. */
+/* Notes a pointer in doubt, the first one only; `index` -1: it is in no list. */
+void rkl_doubt(struct rkl_call *call, const char *what, int index, const void *pointer);
+/* Directly before and after the real function. Before it the `enter` line is written, with the arguments put so far: the call may be
+   the process's last. */
 void rkl_before(struct rkl_call *call);
 void rkl_after(struct rkl_call *call, int status);
 /* Writes the line. */

@@ -144,9 +144,8 @@ RKL_EXPORT int rknn_init(rkabi_context *ctx, void *model, uint32_t size, uint32_
     rkl_begin(&call, "rknn_init", 0, !rkl_real()->rknn_init);
     has_extend = extend && rkl_copy_proven(&extended, extend, sizeof extended) == sizeof extended;
     if (!model || !ctx) {
-        rkl_enter(&call, !model ? "model" : "context", -1, NULL);
+        rkl_doubt(&call, !model ? "model" : "context", -1, NULL);
     }
-    rkl_enter(&call, NULL, -1, NULL);
     rkl_model_take(&given, model, size, has_extend ? &extended : NULL, rkl_settings()->hash);
     rkl_put_model(&call.line, &given);
     rkl_put_uint(&call.line, "flags", flag);

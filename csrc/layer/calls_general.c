@@ -24,7 +24,7 @@ static void put_input(struct rkl_call *call, const rkabi_input *input, uint32_t 
         rkl_content_take(&content, input->buf, input->size, (int32_t)input->type, true, keep);
     }
     if (!input->buf || (content.unread && content.read == 0)) {
-        rkl_enter(call, "inputs", (int)place, input->buf);
+        rkl_doubt(call, "inputs", (int)place, input->buf);
     }
     rkl_open(&call->line, NULL, '{');
     rkl_put_uint(&call->line, "index", input->index);
@@ -50,7 +50,7 @@ RKL_EXPORT int rknn_inputs_set(rkabi_context ctx, uint32_t n_inputs, rkabi_input
     rkl_begin(&call, "rknn_inputs_set", ctx, !rkl_real()->rknn_inputs_set);
     n = rkl_copy_array(copies, inputs, n_inputs, rkl_context_count(ctx, RKL_INPUTS), sizeof *copies, &unreadable);
     if (unreadable) {
-        rkl_enter(&call, "inputs", -1, inputs);
+        rkl_doubt(&call, "inputs", -1, inputs);
     }
     rkl_put_uint(&call.line, "n_inputs", n_inputs);
     rkl_open(&call.line, "inputs", '[');
@@ -112,11 +112,11 @@ RKL_EXPORT int rknn_outputs_get(rkabi_context ctx, uint32_t n_outputs, rkabi_out
     known = rkl_context_count(ctx, RKL_OUTPUTS);
     n = rkl_copy_array(before, outputs, n_outputs, known, sizeof *before, &unreadable);
     if (unreadable) {
-        rkl_enter(&call, "outputs", -1, outputs);
+        rkl_doubt(&call, "outputs", -1, outputs);
     }
     for (uint32_t i = 0; i < n; i++) {
         if (before[i].is_prealloc && !before[i].buf) {
-            rkl_enter(&call, "outputs", (int)i, NULL);
+            rkl_doubt(&call, "outputs", (int)i, NULL);
         }
     }
     rkl_put_uint(&call.line, "n_outputs", n_outputs);
@@ -155,7 +155,7 @@ RKL_EXPORT int rknn_outputs_release(rkabi_context ctx, uint32_t n_outputs, rkabi
     rkl_begin(&call, "rknn_outputs_release", ctx, !rkl_real()->rknn_outputs_release);
     n = rkl_copy_array(copies, outputs, n_outputs, rkl_context_count(ctx, RKL_OUTPUTS), sizeof *copies, &unreadable);
     if (unreadable) {
-        rkl_enter(&call, "outputs", -1, outputs);
+        rkl_doubt(&call, "outputs", -1, outputs);
     }
     rkl_put_uint(&call.line, "n_outputs", n_outputs);
     rkl_open(&call.line, "outputs", '[');

@@ -102,7 +102,7 @@ RKL_EXPORT int rknn_destroy_mem(rkabi_context ctx, rkabi_tensor_mem *mem)
 static void put_set_memory(struct rkl_call *call, rkabi_tensor_mem *mem)
 {
     if (!mem) {
-        rkl_enter(call, "memory", -1, NULL);
+        rkl_doubt(call, "memory", -1, NULL);
     }
     rkl_put_memory(&call->line, mem);
 }
@@ -150,7 +150,7 @@ RKL_EXPORT int rknn_set_io_mem(rkabi_context ctx, rkabi_tensor_mem *mem, rkabi_t
     rkl_begin(&call, "rknn_set_io_mem", ctx, !rkl_real()->rknn_set_io_mem);
     has_attr = rkl_copy_array(&copy, attr, 1, call.context > 0, sizeof copy, &unreadable) == 1;
     if (!has_attr) {
-        rkl_enter(&call, "attr", -1, attr);
+        rkl_doubt(&call, "attr", -1, attr);
     }
     put_set_memory(&call, mem);
     if (has_attr) {

@@ -40,7 +40,7 @@ RKL_EXPORT int rknn_query(rkabi_context ctx, rkabi_query command, void *info, ui
         memcpy(&index, info, sizeof index);
     }
     if (!info) {
-        rkl_enter(&call, "info", -1, NULL);
+        rkl_doubt(&call, "info", -1, NULL);
     }
     rkl_put_name(&call.line, "command", rkl_query_name((int32_t)command), (int32_t)command);
     rkl_put_int(&call.line, "command_value", (int32_t)command);
@@ -71,7 +71,7 @@ static void put_shapes(struct rkl_call *call, uint32_t n, const rkabi_tensor_att
     uint32_t i = 0;
     rkl_put_uint(&call->line, "n_inputs", n);
     if (!attrs) {
-        rkl_enter(call, "attrs", -1, NULL);
+        rkl_doubt(call, "attrs", -1, NULL);
     }
     rkl_open(&call->line, "attrs", '[');
     /* One at a time: 64 of them would be much for a thread's stack. */

@@ -69,7 +69,6 @@ RKL_EXPORT int rknn_run(rkabi_context ctx, rkabi_run_extend *extend)
         return RKL_PASS(rknn_run, RKABI_ERR_FAIL, ctx, extend);
     }
     rkl_begin(&call, "rknn_run", ctx, !rkl_real()->rknn_run);
-    rkl_enter(&call, NULL, -1, NULL);
     blocks = !(extend && call.context > 0 && extend->non_block);
     run = rkl_context_runs(ctx, true);
     rkl_put_uint(&call.line, "run", run);
@@ -105,7 +104,6 @@ RKL_EXPORT int rknn_wait(rkabi_context ctx, rkabi_run_extend *extend)
         return RKL_PASS(rknn_wait, RKABI_ERR_FAIL, ctx, extend);
     }
     rkl_begin(&call, "rknn_wait", ctx, !rkl_real()->rknn_wait);
-    rkl_enter(&call, NULL, -1, NULL);
     put_extend(&call, extend);
     rkl_before(&call);
     rkl_after(&call, RKL_PASS(rknn_wait, RKABI_ERR_FAIL, ctx, extend));

@@ -12,6 +12,7 @@ void rkl_text_init(struct rkl_text *text)
     text->used = 0;
     text->capacity = sizeof text->first;
     text->failed = false;
+    text->depth = 0;
     text->separate = false;
 }
 
@@ -95,12 +96,14 @@ void rkl_open(struct rkl_text *text, const char *key, char bracket)
 {
     item(text, key);
     add_char(text, bracket);
+    text->depth++;
     text->separate = false;
 }
 
 void rkl_close(struct rkl_text *text, char bracket)
 {
     add_char(text, bracket);
+    text->depth -= text->depth > 0;
     text->separate = true;
 }
 
@@ -293,6 +296,19 @@ void rkl_put_name(struct rkl_text *text, const char *key, const char *name, int6
         add_char(text, ')');
     }
     add_char(text, '"');
+}
+
+void rkl_append_tail(struct rkl_text *text, const char *key, const struct rkl_text *from, size_t offset)
+{
+    if (from->failed || from->depth != 1 || offset > from->used) {
+        rkl_put_null(text, key);
+        return;
+    }
+    rkl_open(text, key, '{');
+    if (from->used > offset + 1) { /* behind a comma */
+        add(text, from->data + offset + 1, from->used - offset - 1);
+    }
+    rkl_close(text, '}');
 }
 
 void rkl_append(struct rkl_text *text, const struct rkl_text *items)

@@ -11,6 +11,7 @@ struct rkl_text {
     size_t used;
     size_t capacity;
     bool failed;
+    unsigned depth; /* objects and lists that are open */
     bool separate; /* the next item needs a comma before it */
     char first[2048];
 };
@@ -36,6 +37,8 @@ void rkl_put_number(struct rkl_text *text, const char *key, double value);
 void rkl_put_text(struct rkl_text *text, const char *key, const char *value, size_t limit);
 /* The name, or UNKNOWN(value) when it is NULL. */
 void rkl_put_name(struct rkl_text *text, const char *key, const char *name, int64_t value);
+/* An object with the members that `from` holds behind `offset`, as far as they are complete; null while a list or object is open. */
+void rkl_append_tail(struct rkl_text *text, const char *key, const struct rkl_text *from, size_t offset);
 /* Adds the items of another text, which are complete. */
 void rkl_append(struct rkl_text *text, const struct rkl_text *items);
 

@@ -11,6 +11,7 @@ from rkparity.errors import UsageError
 from rkparity.findings.finding import Finding, Severity
 from rkparity.lint.registry import check
 from rkparity.lint.rule import Unchecked
+from rkparity.lint.rules_death import Ending, read_ending
 from rkparity.lint.rules_log import read_logs
 from rkparity.lint.rules_outputs import unseen_outputs
 from rkparity.lint.subject import Subject
@@ -57,7 +58,7 @@ def lint(path: Path, *, model: Model | None = None, reference: Reference | None 
         path,
         tuple((trace.start.pid, trace.start.exe, len(trace.calls)) for trace in traces),
         tuple(log.name for log in logs),
-        check(subjects, read_logs(logs)),
+        check(subjects, read_logs(logs), _ending_of(path, logs)),
         tuple(_unchecked(subjects, bool(logs), model, reference)),
     )
 
@@ -67,6 +68,12 @@ def _logs_of(path: Path) -> list[Path]:
         return []
     run = RunReader.open(path)
     return [run.file(name) for name in run.manifest.logs if not name.endswith(".jsonl") and run.file(name).is_file()]
+
+
+def _ending_of(path: Path, logs: Sequence[Path]) -> Ending | None:
+    if not path.is_dir() or not (path / "manifest.json").is_file():
+        return None
+    return read_ending(RunReader.open(path).manifest.settings, logs)
 
 
 def _check_model(path: Path, model: Model, subjects: Sequence[Subject]) -> None:
@@ -122,7 +129,7 @@ def _limits(trace: Trace) -> Iterator[Unchecked]:
     if trace.truncated:
         yield Unchecked(f"{where}: the last call", f"its line is cut off after {trace.truncated} bytes")
     if trace.exit is None:
-        yield Unchecked(f"{where}: what was still open at the end", "the program did not end normally")
+        yield Unchecked(f"{where}: what was still open at the end", "the program did not end by returning from main")
     for path in trace.untraced:
         yield Unchecked(f"{where}: calls of {path}", "a second librknnrt of the same process is not traced")
     if trace.library is not None and trace.library.found == "none":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rkparity.findings.finding import SEVERITY_ORDER, Calls, Finding, FindingStage
 from rkparity.lint import (
     rules_content,
+    rules_death,
     rules_inputs,
     rules_lifetime,
     rules_log,
@@ -28,6 +29,8 @@ RULES: tuple[Rule, ...] = (
     *rules_zero_copy.RULES,
     *rules_memory.RULES,
     *rules_lifetime.RULES,
+    *rules_death.RULES,
+    *rules_death.RUN_RULES,
     *rules_versions.RULES,
     *rules_log.RULES,
 )
@@ -43,17 +46,30 @@ class _Seen:
     observation: Observation
 
 
-def check(subjects: Sequence[Subject], log: Iterable[LogLine] = ()) -> tuple[Finding, ...]:
-    """Every rule over every process and over the run's log: findings by severity, then by process and call."""
+def check(
+    subjects: Sequence[Subject], log: Iterable[LogLine] = (), ending: rules_death.Ending | None = None
+) -> tuple[Finding, ...]:
+    """Every rule over every process, over the run's log and its end: findings by severity, then by process and call."""
     seen = [
         _Seen(rule, subject.trace.start.pid, observation)
         for subject in subjects
         for rule in RULES
-        for observation in rule.check(subject)
+        for observation in rule.check(_whole(rule, subject))
     ]
+    if ending is not None:
+        traces = [subject.trace for subject in subjects]
+        seen += [_Seen(rule, 0, observation) for rule, observation in rules_death.check_ending(ending, traces)]
     found = {item.rule.id for item in seen}
     seen = [*_without_explained(seen), *_of_log(log, found)]
     return tuple(sorted(_merged(seen), key=_place))
+
+
+def _whole(rule: Rule, subject: Subject) -> Subject:
+    """The process as a rule sees it: with the calls it died in, but for the rules that ask which those are."""
+    if rule in rules_death.RULES or rule.id == "pointer-bad":
+        return subject
+    trace = rules_death.with_dead_calls(subject.trace)
+    return subject if trace is subject.trace else replace(subject, trace=trace)
 
 
 def _place(finding: Finding) -> tuple[int, int, tuple[int, ...], str]:

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 
 from rkparity.findings.finding import Severity
 from rkparity.lint.rule import Observation, Rule
-from rkparity.lint.subject import BYTE_TYPES, TYPE_NBYTES, Subject, described, is_picture, nbytes_of
+from rkparity.lint.subject import (
+    BYTE_TYPES,
+    TYPE_NBYTES,
+    ContextView,
+    Subject,
+    described,
+    is_picture,
+    nbytes_of,
+)
+from rkparity.trace import TensorAttributes
 
 # Below this fraction of plausible 32-bit floats a buffer holds something else: random bytes have 0.19 (48 of 256
 # exponents), pictures about as much.
@@ -88,6 +97,13 @@ def _size_big(subject: Subject) -> Iterator[Observation]:
     yield from _size(subject, small=False)
 
 
+def _refuses_longer(view: ContextView, attr: TensorAttributes, kind: str) -> bool:
+    """Whether librknnrt takes nothing of a longer buffer: pixels that the NPU normalises, copied in one piece."""
+    native = view.native(attr.name)
+    padded = native is not None and native.n_dims == 4 and native.w_stride > native.dims[2]
+    return kind == "UINT8" and attr.type == "INT8" and is_picture(attr) and not padded
+
+
 def _size(subject: Subject, *, small: bool) -> Iterator[Observation]:
     for view in subject.contexts:
         if view.is_reshaped:
@@ -100,14 +116,16 @@ def _size(subject: Subject, *, small: bool) -> Iterator[Observation]:
                 continue
             other = next((name for name, width in TYPE_NBYTES.items() if given.size == attr.n_elems * width), None)
             guess = f"; that is the size of {other} data" if other is not None else ""
+            refused = not small and _refuses_longer(view, attr, given.type)
+            taken = "" if small or refused else f"; the first {need} bytes are taken, and the rest is not"
             yield Observation(
                 view.number,
                 (call.seq,),
                 f"input {described(attr)}: size is {given.size}, {attr.n_elems} elements of {given.type} are {need} "
-                "bytes"
-                f"{guess}",
+                f"bytes{guess}{taken}",
                 attr.name,
                 {"size": given.size, "expected": need, "type": given.type, "n_elems": attr.n_elems},
+                Severity.WARNING if taken and other is None else None,
             )
 
 
@@ -298,10 +316,10 @@ RULES = (
     Rule(
         "input-size-big",
         Severity.ERROR,
-        "the buffer is larger than the input: the library returns 0 and takes nothing",
-        "RKNN manual 7.2.2 (U3); evidence 160_err_size_big",
+        "the buffer is larger than the input",
+        "RKNN manual 7.2.2 (U3); evidence 160_err_size_big, seq_15_*, seq_17_*",
         "Set size to exactly elements * bytes of the declared type. If the data really are of a larger type, declare "
-        "that.",
+        "that. Of pixels for an int8 model whose rows are not padded the library takes nothing, and returns 0.",
         "inputs[0].size = attr.n_elems * sizeof(uint8_t); /* not size_with_stride, not a struct's size */",
         _size_big,
     ),

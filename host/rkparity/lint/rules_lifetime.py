@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rkparity.findings.finding import Severity
 from rkparity.lint.rule import Observation, Rule
 from rkparity.lint.subject import Subject
-from rkparity.trace import CreateMemory, Destroy, DestroyMemory, SetIoMemory
+from rkparity.trace import CreateMemory, Destroy, DestroyMemory, OutputsGet, OutputsRelease, SetIoMemory
 
 
 def _contexts(subject: Subject) -> Iterator[Observation]:
@@ -56,6 +56,27 @@ def _memories(subject: Subject) -> Iterator[Observation]:
             )
 
 
+def _released_twice(subject: Subject) -> Iterator[Observation]:
+    """A buffer that rknn_outputs_release had already, and rknn_outputs_get did not hand out again."""
+    released: dict[int, int] = {}
+    for call in subject.trace.calls:
+        details = call.details
+        if isinstance(details, OutputsGet):
+            for item in details.outputs:
+                released.pop(item.buf, None)
+        elif isinstance(details, OutputsRelease):
+            again = [item for item in details.outputs if item.buf in released and not item.is_prealloc]
+            if again:
+                yield Observation(
+                    call.context,
+                    (released[again[0].buf], call.seq),
+                    f"rknn_outputs_release was given outputs[{again[0].position}] again, whose buffer it had freed",
+                    "",
+                    {"buffer": hex(again[0].buf)},
+                )
+            released.update({item.buf: call.seq for item in details.outputs if item.buf and not item.is_prealloc})
+
+
 def _after_free(subject: Subject) -> Iterator[Observation]:
     freed: dict[int, int] = {}
     for call in subject.trace.calls:
@@ -83,6 +104,16 @@ def _after_free(subject: Subject) -> Iterator[Observation]:
 
 
 RULES = (
+    Rule(
+        "outputs-released-twice",
+        Severity.ERROR,
+        "outputs are released twice",
+        "evidence seq_01_*",
+        "Call rknn_outputs_release once for each rknn_outputs_get: it frees the buffers and leaves their pointers in "
+        "outputs[], and librknnrt dies of the second call.",
+        "rknn_outputs_release(ctx, io_num.n_output, outputs);\nmemset(outputs, 0, sizeof outputs);",
+        _released_twice,
+    ),
     Rule(
         "context-leak",
         Severity.WARNING,

@@ -199,19 +199,6 @@ def _bad_pointer(subject: Subject) -> Iterator[Observation]:
         )
 
 
-def _died(subject: Subject) -> Iterator[Observation]:
-    if subject.trace.exit is not None or subject.trace.limit is not None:
-        return
-    for entered in subject.trace.unfinished:
-        yield Observation(
-            entered.context,
-            (entered.seq,),
-            f"{entered.name} never returned: the program died in it, or was stopped there",
-            "",
-            {"call": entered.name},
-        )
-
-
 def _two_threads(subject: Subject) -> Iterator[Observation]:
     """A thread's set, run, get on a context with another thread's set or run on it in between."""
     for view in subject.contexts:
@@ -287,17 +274,6 @@ RULES = (
         "Check allocations, and keep buffers alive until the call returns. librknnrt crashes on such pointers.",
         "unsigned char *data = malloc(size);\nif (data == NULL) return -1;",
         _bad_pointer,
-    ),
-    Rule(
-        "died-in-call",
-        Severity.ERROR,
-        "the program died inside a call",
-        "evidence 160_gen_u8_nchw_pt0, 160_zc_in_u8_nchw",
-        "Look at the arguments of this call and at earlier findings: a wrong fmt, a NULL buffer or one that is too "
-        "small.",
-        "",
-        _died,
-        is_general=True,
     ),
     Rule(
         "context-shared",

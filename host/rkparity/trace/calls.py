@@ -140,7 +140,13 @@ class SetNumber:
     value: int
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """A call that never returned, of whose arguments too little was noted for a record of its function."""
+
+
 Details = Union[
+    Unfinished,
     Init,
     DupContext,
     Destroy,

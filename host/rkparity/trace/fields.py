@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Callable, TypeVar
 
 from rkparity.errors import DataError
@@ -101,6 +102,11 @@ class Fields:
         if not isinstance(self._value.get(key), dict):
             raise self.refuse(key, "an object")
         return Fields(self._value[key], f"{self.where}: {key}")
+
+    def opened(self, key: str, otherwise: Mapping[str, Any]) -> Fields:
+        """This object with the members of the object `key` among its own, and `otherwise` for what neither has."""
+        self.object(key)
+        return Fields({**otherwise, **self._value, **self._value[key]}, self.where)
 
     def optional(self, key: str, parse: Callable[[Fields], _T]) -> _T | None:
         """An object read by `parse`, or null."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rkparity.errors import DataError, UsageError
-from rkparity.trace.calls import READERS
+from rkparity.trace.calls import READERS, Details, Unfinished
 from rkparity.trace.fields import Fields
 from rkparity.trace.records import (
     ContextTrace,
@@ -189,7 +189,7 @@ class _Collected:
                 raise DataError(f"{fields.where}: more than {MAX_CALLS} calls", hint="trace a shorter run")
             self._calls.append(_call(fields, number))
         elif event == "enter":
-            self._entered.append(_entered(fields))
+            self._entered.append(_entered(fields, number))
         elif event == "context":
             self._contexts.append(ContextTrace.read(fields))
         elif event == "library":
@@ -263,7 +263,7 @@ def _library(fields: Fields) -> LibraryUsed:
     )
 
 
-def _entered(fields: Fields) -> EnteredCall:
+def _entered(fields: Fields, number: int) -> EnteredCall:
     return EnteredCall(
         fields.integer("seq"),
         fields.u32("tid"),
@@ -272,24 +272,44 @@ def _entered(fields: Fields) -> EnteredCall:
         fields.integer("context"),
         fields.address("handle"),
         fields.optional("suspect", Suspect.read),
+        _given(fields, number),
     )
+
+
+# What a `call` line has beyond the arguments, and the lists that only the answer fills.
+_ANSWERED = {"t_ns": 0, "dur_ns": 0, "ret": 0, "ret_name": "RKNN_SUCC", "missing": False, "outputs": [], "bound": []}
+
+
+def _given(fields: Fields, number: int) -> TraceCall | None:
+    """The call from what was noted before it; None when nothing was."""
+    if not fields.has("given") or fields.is_null("given"):
+        return None
+    whole = fields.opened("given", _ANSWERED)
+    try:
+        return _call(whole, number)
+    except DataError:
+        return _call_with(whole, number, Unfinished())
 
 
 def _call(fields: Fields, number: int) -> TraceCall:
     name = fields.text("call")
     if name not in READERS:
         raise fields.refuse("call", "a function of the API")
+    return _call_with(fields, number, READERS[name](fields))
+
+
+def _call_with(fields: Fields, number: int, details: Details) -> TraceCall:
     return TraceCall(
         fields.integer("seq"),
         fields.u32("tid"),
         fields.integer("t_ns"),
         fields.integer("dur_ns"),
-        name,
+        fields.text("call"),
         fields.integer("context"),
         fields.address("handle"),
         fields.i32("ret"),
         fields.text("ret_name"),
         fields.flag("missing"),
-        READERS[name](fields),
+        details,
         number,
     )

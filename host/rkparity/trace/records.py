@@ -340,7 +340,11 @@ class Suspect:
 
 @dataclass(frozen=True)
 class EnteredCall:
-    """A call seen before it was made."""
+    """A call seen before it was made.
+
+    `given` is the call as it would stand in the trace had it returned RKNN_SUCC at once, from the arguments that were
+    noted before it; None when none were.
+    """
 
     seq: int
     tid: int
@@ -349,6 +353,7 @@ class EnteredCall:
     context: int
     handle: int
     suspect: Suspect | None
+    given: TraceCall | None = None
 
 
 @dataclass(frozen=True)

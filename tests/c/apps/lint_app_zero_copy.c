@@ -47,6 +47,8 @@ void zero_copy(io *app)
         uint32_t nbytes = in[i].size_with_stride;
         if (in[i].n_dims == 4 && !is("zc-int8")) {
             in[i].type = RKABI_TYPE_UINT8;
+        } else if (in[i].n_dims != 4) {
+            in[i].pass_through = 1; /* native already: 1.5.2 does not take int8 data of other ranks otherwise */
         }
         if (is("zc-size")) {
             nbytes = in[i].size;

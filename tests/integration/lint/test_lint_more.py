@@ -257,7 +257,7 @@ def test_command(
     warned = trace_app(built, socket, models[C3], tmp_path, "--mistake", "stale")
     assert main(["lint", str(warned)]) == 0
     assert "14 calls of 1 process: 1 warning\n" in capsys.readouterr().out
-    bad = trace_app(built, socket, models[C3], tmp_path, "--mistake", "size-big")
+    bad = trace_app(built, socket, models[CNN], tmp_path, "--mistake", "size-big")
     report = tmp_path / "lint.json"
     assert main(["lint", str(next(bad.iterdir())), "--json", str(report)]) == 1
     said = capsys.readouterr().out

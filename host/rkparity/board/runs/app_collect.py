@@ -117,8 +117,7 @@ def _problems(
     elif ended.code == NO_CWD and not said:
         found.append(f"the working folder {request.cwd} is not there")
     elif ended.code in (126, 127):
-        why = "cannot be executed" if ended.code == 126 else "was not found"
-        found.append(f"{request.argv[0]} {why}{tail}")
+        found.append(f"{request.argv[0]} {_start_failure(ended.code, said)}{tail}")
     elif ended.code != 0:
         found.append(f"the program ended with exit code {ended.code}{tail}")
     if damaged:
@@ -128,6 +127,15 @@ def _problems(
             "the program made no dumps: it did not call rknn_run successfully, or it sets RKNN_DUMP_DIR itself"
         )
     return tuple(found)
+
+
+def _start_failure(code: int | None, said: str) -> str:
+    """A shell's 127 is also the dynamic loader's, for a program that is there."""
+    if "undefined symbol" in said or "symbol lookup error" in said:
+        return "was not started: a library lacks a function it needs"
+    if "error while loading shared libraries" in said:
+        return "was not started: a library it needs is not there"
+    return "cannot be executed" if code == 126 else "was not found"
 
 
 def _tail(path: Path) -> str:
