@@ -62,6 +62,7 @@ class Comparison:
     """Everything a comparison found; pairs in execution order.
 
     `local_path` is the local run that judged the layers, `local_note` why there is none although something differs.
+    `output_faults` says what is wrong with the outputs the run kept, against its own OutputOperator dumps.
     `versions` has one mapping per side ("dumps", "reference", "model", "rkparity"). `emulated`: the dumps are of the
     emulated runtime.
     """
@@ -79,6 +80,7 @@ class Comparison:
     golden_path: str | None = None
     local_path: str | None = None
     local_note: str = ""
+    output_faults: tuple[str, ...] = ()
     emulated: bool = False
 
     @property
@@ -118,7 +120,7 @@ class Comparison:
     def verdict(self) -> Verdict:
         """FAIL beats NOT_COMPARED (something expected is missing) beats WARN beats PASS."""
         verdicts = {pair.verdict for pair in self.pairs} | {proof.verdict for proof in self.inputs}
-        if Verdict.FAIL in verdicts:
+        if Verdict.FAIL in verdicts or self.output_faults:
             return Verdict.FAIL
         if self.incomplete:
             return Verdict.NOT_COMPARED
@@ -144,6 +146,8 @@ class Comparison:
             return f"the input differs: {proof.explanation or proof.text}"
         if first is not None:
             return f"first divergence at {first.dump} ({first.tensor}): {first.reasons[0]}"
+        if self.output_faults:
+            return f"the layers do not diverge, the outputs the run kept do: {self.output_faults[0]}"
         if self.incomplete:
             lost = self.incomplete[0]
             return (

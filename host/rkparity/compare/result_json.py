@@ -51,6 +51,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
             "own_or_inherited": first.origin.value,
             "reasons": list(first.reasons),
         },
+        "output_faults": list(comparison.output_faults),
         "input_proof": [_proof(proof) for proof in comparison.inputs],
         "pairs": [_pair(pair) for pair in comparison.pairs],
         "not_compared": [_not_compared(item) for item in comparison.not_compared],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rkparity.compare.comparison import Comparison
-from rkparity.compare.dumps import DumpSet
+from rkparity.compare.dumps import DumpSet, open_dumps
 from rkparity.compare.source import TensorSource
 from rkparity.diagnose.outputs.explain import explain_output
 from rkparity.diagnose.outputs.findings import finding_of
@@ -15,6 +16,7 @@ from rkparity.diagnose.outputs.records import ExpectedOutput, ObservedOutput
 from rkparity.diagnose.outputs.sources import expected_outputs, file_outputs, run_outputs, trace_outputs
 from rkparity.errors import UsageError
 from rkparity.findings.finding import Finding
+from rkparity.model.records import Model
 from rkparity.runs import RunReader
 from rkparity.runs.manifest import MANIFEST_NAME
 
@@ -62,6 +64,20 @@ def output_findings(
             if finding is not None and (observed.index, finding.id) not in reported:
                 reported.add((observed.index, finding.id))
                 yield finding
+
+
+def with_run_outputs(comparison: Comparison, dumps: Path, reference: TensorSource, model: Model | None) -> Comparison:
+    """The comparison with what is wrong in the outputs that the run itself kept (`outputs/`), element by element."""
+    if model is None or not (dumps / MANIFEST_NAME).is_file():
+        return comparison
+    kept = run_outputs(RunReader.open(dumps))
+    if not kept:
+        return comparison
+    found = open_dumps(dumps)
+    expected = expected_outputs(found, reference, model.for_dumps(entry.name.raw for entry in found.entries))
+    exact = {item.index: item for item in expected if item.exact}
+    findings = [_explain(item, exact[item.index], expected, ()) for item in kept if item.index in exact]
+    return replace(comparison, output_faults=tuple(item.title for item in findings if item is not None))
 
 
 def _explain(

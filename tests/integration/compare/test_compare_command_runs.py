@@ -53,6 +53,7 @@ def test_json_is_deterministic_and_has_the_documented_keys(cnn: Case, tmp_path: 
         "model",
         "counts",
         "first_divergence",
+        "output_faults",
         "input_proof",
         "pairs",
         "not_compared",

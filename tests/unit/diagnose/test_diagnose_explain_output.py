@@ -56,6 +56,40 @@ def test_right_outputs_have_no_finding(shape: tuple[int, ...], dtype: str) -> No
             assert name(target, values) is None
 
 
+@pytest.mark.parametrize("place", [0, 1, 7777, 230_399])
+@pytest.mark.parametrize("value", [1e9, -0.5, float("nan"), float("inf")])
+def test_one_wrong_value_of_many_is_no_right_output(place: int, value: float) -> None:
+    for dtype in ("int8", "float16"):
+        target = expected((1, 1, 480, 480), 1, dtype=dtype)
+        values = target.values.copy()
+        values.reshape(-1)[place] = value
+        finding = finding_of(explain_output(ObservedOutput(0, values, "the application"), target))
+        assert finding is not None
+        assert finding.id == "output.elements"
+        assert finding.evidence[0].numbers == {"wrong": 1.0, "first": float(place), "elements": 230400.0}
+        assert ("NaN or Inf" in finding.cause) == (not np.isfinite(value))
+
+
+@pytest.mark.parametrize("kept", [1, 100, 4000, 230_399])
+def test_a_part_of_an_output_is_no_right_output(kept: int) -> None:
+    target = expected((1, 1, 480, 480), 1)
+    assert name(target, target.values.reshape(-1)[:kept].copy()) in ("output.short", "output.untouched")
+
+
+def test_a_nan_is_wrong_where_the_simulators_output_is_the_measure() -> None:
+    target = expected((1, 1, 480, 480), 1, exact=False)
+    values = target.values.copy()
+    values.reshape(-1)[5] = np.nan
+    assert name(target, values) == "output.elements"
+
+
+def test_an_output_kept_as_float16_is_right() -> None:
+    for seed in range(8):
+        target = expected((1, 8, 8, 8), seed)
+        assert name(target, target.values.astype(np.float16)) is None
+        assert name(target, (target.values + np.float32(4 * SCALE)).astype(np.float16)) is not None
+
+
 def test_the_simulators_outputs_allow_one_step() -> None:
     for seed in range(8):
         target = expected((1, 8, 8, 8), seed, exact=False)

@@ -17,6 +17,7 @@ from rkparity.diagnose.outputs.records import ExpectedOutput, ObservedOutput
 from rkparity.diagnose.outputs.values import reinterpretations, value_maps
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 # What a reading that explains only a part is charged: a buffer whose rest is one constant was cut off; cache lines can
@@ -65,9 +66,26 @@ class OutputExplanation:
     linear: tuple[float, float] | None = None
 
     @property
+    def missing(self) -> int:
+        """How many elements the application lacks."""
+        return max(self.expected.values.size - self.observed.values.size, 0)
+
+    @property
+    def wrong(self) -> int:
+        """How many single elements the best reading of the whole does not explain.
+
+        Where the simulator's output is the measure, a board may round a few otherwise; NaN and Inf it may not make.
+        """
+        if self.best is None or self.best.match.extent is not Extent.WHOLE:
+            return 0
+        return self.best.match.wrong if self.expected.exact else self.best.match.not_finite
+
+    @property
     def is_right(self) -> bool:
         """Whether the application has the output as it should be, or in the layout and type it asked for."""
         best = self.best
+        if self.missing or self.wrong:
+            return False
         if best is None or best.is_right:
             return best is not None
         asked = self.observed.wanted_layout.lower()
@@ -114,7 +132,7 @@ def explain_output(
     for candidate in candidates:
         if candidate.cost > limit + 1e-9:
             break
-        reading = _try(candidate, seen, flat.dtype.itemsize)
+        reading = _try(candidate, seen, flat.dtype)
         if reading is None:
             continue
         found.append(reading)
@@ -216,14 +234,14 @@ def _combined(
     return compute
 
 
-def _try(candidate: _Candidate, seen: NDArray[Any], itemsize: int) -> OutputReading | None:
+def _try(candidate: _Candidate, seen: NDArray[Any], dtype: np.dtype[Any]) -> OutputReading | None:
 
     places = sample_places(seen.size)
     if places is not None and candidate.sample is not None:
-        few = candidate.sample()
+        few = _held(candidate.sample(), dtype)
         if is_hopeless(seen[places], few, candidate.step * 1.01 + _rounding(few)):
             return None
-    values = candidate.values()
+    values = _held(candidate.values(), dtype)
     if values.size > _BIGGEST:
         return None
     tolerance = candidate.step * 1.01 + _rounding(values)
@@ -231,7 +249,7 @@ def _try(candidate: _Candidate, seen: NDArray[Any], itemsize: int) -> OutputRead
         inside = places[places < values.size]
         if is_hopeless(seen[inside], values[inside], tolerance):
             return None
-    result = match(seen, values, tolerance, itemsize)
+    result = match(seen, values, tolerance, dtype.itemsize)
     if result.extent is Extent.NONE:
         return None
     reinterpreted = "-as-" in candidate.value_id
@@ -250,6 +268,17 @@ def _try(candidate: _Candidate, seen: NDArray[Any], itemsize: int) -> OutputRead
     return OutputReading(
         candidate.value_id, candidate.order_id, candidate.text, cost, result, candidate.other, tail, candidate.detail
     )
+
+
+def _held(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """`values` as a buffer of `dtype` can hold them: an output kept as float16 is rounded, which is no fault."""
+    import numpy as np
+
+    if dtype != np.float16:
+        return values
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded: NDArray[Any] = values.astype(np.float16).astype(np.float64)
+    return rounded
 
 
 def _rounding(values: NDArray[Any]) -> float:

@@ -22,6 +22,10 @@ def finding_of(explanation: OutputExplanation) -> Finding | None:
         return _constant(explanation, explanation.constant)
     if explanation.best is None:
         return _linear(explanation) if explanation.linear is not None else _unexplained(explanation)
+    if explanation.missing and _is_as_it_should_be(explanation.best):
+        return _short(explanation)
+    if explanation.wrong and _is_as_it_should_be(explanation.best):
+        return _strewn(explanation)
     best = explanation.best
     advice = advice_for(best.value_id, best.order_id, explanation.expected, best.other, best.detail)
     if best.match.extent is Extent.PREFIX and "-as-" not in best.value_id:
@@ -166,6 +170,56 @@ def _stale(explanation: OutputExplanation) -> Finding:
         fix_code="rknn_run(ctx, NULL);\nrknn_outputs_get(ctx, n, outputs, NULL);\n/* use them */\n"
         "rknn_outputs_release(ctx, n, outputs);",
         reference="PaddlePaddle/FastDeploy#1989; RKNN manual, rknn_outputs_release",
+        subject=expected.name,
+    )
+
+
+def _is_as_it_should_be(best: OutputReading | None) -> bool:
+    return best is not None and not best.value_id and not best.order_id and best.other is None
+
+
+def _short(explanation: OutputExplanation) -> Finding:
+    expected, held = explanation.expected, explanation.observed.values.size
+    total = expected.values.size
+    return Finding(
+        id="output.short",
+        stage=FindingStage.OUTPUT,
+        severity=Severity.ERROR,
+        confidence=0.97,
+        title=f"output {expected.index}: only {held} of {total} elements",
+        cause=f"{explanation.observed.source} holds {held} elements and the output has {total}: the rest was not "
+        "judged, and what goes on with it reads something else.",
+        evidence=(Evidence("statistics", "elements", {"held": float(held), "expected": float(total)}),),
+        fix="Copy the whole buffer: attr.n_elems values of the type you asked for.",
+        fix_code="memcpy(values, outputs[i].buf, attr.n_elems * sizeof(float));   /* want_float = 1 */",
+        reference=_REFERENCE_GET,
+        subject=expected.name,
+    )
+
+
+def _strewn(explanation: OutputExplanation) -> Finding:
+    assert explanation.best is not None
+    expected, found = explanation.expected, explanation.best.match
+    lost = f" ({found.not_finite} of them NaN or Inf)" if found.not_finite else ""
+    return Finding(
+        id="output.elements",
+        stage=FindingStage.OUTPUT,
+        severity=Severity.ERROR,
+        confidence=0.95,
+        title=f"output {expected.index}: {explanation.wrong} of {found.n} elements are wrong",
+        cause=f"All other elements are as {expected.source} has them; {explanation.wrong} are not{lost}, the first is "
+        f"number {found.first_wrong}. Something wrote into the buffer after the runtime did.",
+        evidence=(
+            Evidence(
+                "fit",
+                f"{explanation.observed.source} against {expected.source}",
+                {"wrong": float(explanation.wrong), "first": float(found.first_wrong), "elements": float(found.n)},
+                explanation.observed.file,
+            ),
+        ),
+        fix="Look for what writes beyond its own memory (AddressSanitizer), and for post-processing done in the buffer "
+        "itself; use the buffer before rknn_outputs_release.",
+        reference=_REFERENCE_GET,
         subject=expected.name,
     )
 

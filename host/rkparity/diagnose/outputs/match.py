@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Extent(str, enum.Enum):
 class Match:
     """`share` of the `n` compared elements agree; `count` is the length of the right part of a PREFIX.
 
+    Of a WHOLE one `wrong` elements do not agree after all, the first at `first_wrong`, `not_finite` of them NaN or Inf.
     `distinct`: how many different values the agreeing part has (one value agreeing with itself proves nothing).
     `max_error` is over the agreeing part.
     """
@@ -41,6 +42,9 @@ class Match:
     count: int
     distinct: int
     max_error: float
+    wrong: int = 0
+    first_wrong: int = -1
+    not_finite: int = 0
 
 
 _NO_MATCH = Match(Extent.NONE, 0.0, 0, 0, 0, float("inf"))
@@ -68,7 +72,12 @@ def match(observed: NDArray[Any], candidate: NDArray[Any], tolerance: float, ite
         return _NO_MATCH
     share = float(agree[used].mean())
     if share >= _WHOLE and n == observed.size:
-        return _result(Extent.WHOLE, share, n, n, seen, agree & used, difference)
+        result = _result(Extent.WHOLE, share, n, n, seen, agree & used, difference)
+        wrong = np.flatnonzero(~agree)
+        if not wrong.size or result.extent is not Extent.WHOLE:
+            return result
+        lost = int((~np.isfinite(seen[wrong])).sum())
+        return replace(result, wrong=int(wrong.size), first_wrong=int(wrong[0]), not_finite=lost)
     if share >= _WHOLE:
         return _result(Extent.PREFIX, share, observed.size, n, seen, agree & used, difference)
     cut = _constant_from(seen)
