@@ -181,3 +181,27 @@ def test_golden_of_another_size_is_not_used(cnn: Case) -> None:
     assert code == 1
     assert pair(result, LAYER0)["against_golden"] is None
     assert any("golden has another shape for 1 tensors" in warning for warning in result["warnings"])
+
+
+@pytest.mark.parametrize(("fault", "wrong"), [("", False), ("element", True), ("short", True), ("float16", False)])
+def test_the_outputs_a_run_kept_are_looked_at(cnn: Case, tmp_path: Path, fault: str, wrong: bool) -> None:
+    run = board_run(cnn, tmp_path / "run", emulated=False, sha256="0" * 64)
+    output = np.load(next((run / "dumps").glob("*OutputOperator*"))).reshape(-1)
+    if fault == "element":
+        output = output.copy()
+        output[3] += 5
+    elif fault == "short":
+        output = output[: output.size // 2]
+    elif fault == "float16":
+        output = output.astype(np.float16)
+    (run / "outputs").mkdir()
+    np.save(run / "outputs" / "output0.npy", output)
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["settings"]["outputs"] = [{"index": 0, "file": "output0.npy", "layout": ""}]
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    code, result = cnn.compare(dumps=run)
+    assert code == int(wrong)
+    assert (result["verdict"] == "fail") is wrong
+    assert len(result["output_faults"]) == int(wrong)
+    if wrong:
+        assert "outputs the run kept do" in result["headline"]
