@@ -46,6 +46,8 @@ _TABLE: tuple[tuple[str, str, str, str, str, str], ...] = (
      "Write the buffer row by row: height first, then width.", _UINT8, _SET),
     ("layout.hw_swapped", "Height and width are swapped", "cv::Size and resize functions take (width, height); the attribute's dims are N, H, W, C.",
      "Resize to Size(W, H) with dims[2] = W and dims[1] = H.", "cv::resize(image, input, cv::Size(attr.dims[2], attr.dims[1]));", _SET),
+    ("layout.axes", "The tensor's axes are in another order", "An input that is not 4-D has no layout: the runtime takes its elements in the order of the original model's axes.",
+     "Give the elements in the original model's order; fmt = RKNN_TENSOR_UNDEFINED changes nothing in it.", "/* element (i, j, k) of an input of dims {I, J, K} is at (i * J + j) * K + k */", _SET),
     ("layout.channel_padding", "Pixels have four bytes, the model reads three", "The source is RGBA or RGBX.",
      "Drop the fourth byte before rknn_inputs_set.", "cv::cvtColor(rgba, rgb, cv::COLOR_RGBA2RGB);", _SET),
     ("layout.nc1hwc2_as_nhwc", "An NC1HWC2 buffer was given as NHWC", "Native layouts pad the channels to C2; a picture input is NHWC.",

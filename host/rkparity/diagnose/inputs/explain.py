@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rkparity.diagnose.inputs.axes import rearranged
 from rkparity.diagnose.inputs.chains import Fit
 from rkparity.diagnose.inputs.findings import with_findings
 from rkparity.diagnose.inputs.problem import (
@@ -53,9 +54,12 @@ def explain_input(
     if constant:
         answer = InputExplanation(constant, False, False, 0.0, unit, "", constant if len(constant) > 1 else ())
         return with_findings(replace(answer, notes=notes), observed, problem, folder)
-    checked = search(problem, _usable(picture, problem))
+    # An order of axes says more than the picture that a tensor of another rank is searched as.
+    moved = [(steps, own, own.cost + 0.5) for steps, own in rearranged(problem, fit.unit)]
+    is_found = any(own.matched == 1.0 and own.rms < 0.05 for _, own, _ in moved)
+    checked = [] if is_found else search(problem, _usable(picture, problem))
     partial = _first_part(problem, checked, difference, fit)
-    hypotheses = _ranked([*checked, *partial], fit)
+    hypotheses = _ranked([*checked, *partial, *moved], fit)
     believed = bool(hypotheses) and _is_believed(hypotheses[0])
     tied = _ties(hypotheses, checked) if believed else ()
     hypotheses = _with_confidence(hypotheses, len(tied), believed)
@@ -94,7 +98,7 @@ def _not_finite(observed: ObservedInput) -> tuple[str, ...]:
 
 def _first_part(
     problem: Problem, checked: list[Checked], difference: NDArray[Any], fit: Fit
-) -> list[tuple[tuple[Step, ...], Fit]]:
+) -> list[tuple[tuple[Step, ...], Fit, float]]:
     """Only the first N elements are right and what follows is something else: found by where mismatches begin."""
     import numpy as np
 
@@ -126,7 +130,9 @@ def _first_part(
                 f"only the first {filled} of {total} elements are right; what follows is something else",
                 {"filled": filled, "elements": total},
             )
-            found.append(((*steps, step), Fit(0.0, float(right), 0.0, unit)))
+            own = Fit(0.0, float(right), 0.0, unit)
+            cost = own.cost + 1.5 * (len(steps) + 1) + 2.5 + 6.0 * (1 - filled / total)
+            found.append(((*steps, step), own, cost))
     return found
 
 
@@ -135,9 +141,7 @@ def _ranked(items: list[Any], fit: Fit) -> tuple[InputHypothesis, ...]:
     result: dict[tuple[str, ...], InputHypothesis] = {}
     for item in items:
         if isinstance(item, tuple):
-            steps, own = item
-            filled = steps[-1].numbers
-            cost = own.cost + 1.5 * len(steps) + 2.5 + 6.0 * (1 - filled["filled"] / filled["elements"])
+            steps, own, cost = item
         else:
             steps, own, cost = item.chain.steps, item.chain.fit, item.chain.cost
         before = max(fit.rms * fit.unit, 1e-9)

@@ -174,7 +174,7 @@ class Problem:
 
     `base` holds whole numbers 0..255 where `whole`; `wanted_mean` and `wanted_std` lead from it to the expected
     normalised input. `shape` is (H, W, C). What is no picture is (1, N, 1). `given_range`: the ends of the numbers the
-    application gave.
+    application gave. `dims`: the tensor's own shape, (N, C, H, W) for pictures.
     """
 
     runtime: Runtime
@@ -186,6 +186,7 @@ class Problem:
     is_picture: bool
     earlier: tuple[NDArray[Any], ...]
     given_range: tuple[float, float] | None = None
+    dims: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -229,6 +230,9 @@ def prepare_problem(observed: ObservedInput, expected: ExpectedInput, picture: N
     elif not pixels:
         seen = seen.astype(np.float32)
     raw = None if expected.raw is None else _interleaved(expected.raw)
+    if expected.raw is not None and expected.raw.ndim == 3 and expected.raw.shape == observed.values.shape:
+        # A tensor of rank 3 and no picture: it has no layout of its own.
+        raw = _planar(expected.raw).transpose(1, 2, 0)
     normalized = None if expected.normalized is None else _planar(expected.normalized).transpose(1, 2, 0)
     if raw is None and normalized is None:
         raise DataError("the reference holds no such input", hint="simulate again with this version, which keeps it")
@@ -262,6 +266,7 @@ def prepare_problem(observed: ObservedInput, expected: ExpectedInput, picture: N
         is_picture,
         earlier,
         observed.given_range,
+        tuple(observed.values.shape),
     )
 
 
