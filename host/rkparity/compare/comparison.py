@@ -150,13 +150,19 @@ class Comparison:
             return f"the layers do not diverge, the outputs the run kept do: {self.output_faults[0]}"
         if self.incomplete:
             lost = self.incomplete[0]
+            if lost.reason == "not-finite":
+                return f"nothing can be said about output {lost.tensor}: {lost.detail}"
             return (
                 f"nothing diverges, but {len(self.incomplete)} expected comparisons could not be made, "
                 f"the first: {lost.dump or lost.tensor or ''} {lost.reason}"
             )
         layers = sum(pair.verdict is Verdict.WARN for pair in self.pairs if pair.proof is None)
         unproven = [proof.tensor for proof in self.inputs if proof.verdict is not Verdict.PASS]
-        remarks = [f"{layers} layers differ by what rounding and quantisation explain"] if layers else []
+        quantized = any(pair.kind is Kind.QUANTIZED for pair in self.pairs)
+        explained = "rounding and quantisation explain" if quantized else "rounding explains"
+        remarks = [f"{layers} layers differ by what {explained}"] if layers else []
+        partly = [pair.tensor for pair in self.pairs if pair.role is PairRole.OUTPUT and _is_lost(pair)]
+        remarks += [f"output {partly[0]} holds NaN or Inf on both sides"] if partly else []
         remarks += [f"the input {unproven[0]} is not proven equal"] if unproven else []
         if remarks:
             return f"no divergence; {' and '.join(remarks)}"
@@ -166,3 +172,7 @@ class Comparison:
 def _relative(pair: PairResult) -> float:
     error = pair.stats.relative_euclidean if pair.stats is not None else 0.0
     return error if error == error else 0.0
+
+
+def _is_lost(pair: PairResult) -> bool:
+    return pair.stats is not None and pair.stats.n_finite < pair.stats.n

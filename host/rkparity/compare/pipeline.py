@@ -12,11 +12,12 @@ from rkparity.compare.align import align
 from rkparity.compare.alignment import LayerPair, PairRole
 from rkparity.compare.ancestry import Ancestry, Seen
 from rkparity.compare.comparison import Comparison, NotCompared, PairResult
+from rkparity.compare.discrete import DiscreteCheck
 from rkparity.compare.dumps import DumpSet, open_dumps
 from rkparity.compare.gaps import list_gaps
 from rkparity.compare.input_evidence import gather
 from rkparity.compare.inputs import InputProof, prove_input
-from rkparity.compare.judge import Incoming, judge
+from rkparity.compare.judge import Incoming, Judgement, Kind, judge
 from rkparity.compare.kernels import ShapeMismatch
 from rkparity.compare.local_run import OwnJudge, decide
 from rkparity.compare.own_error import OwnError
@@ -139,8 +140,10 @@ class _Comparer:
         self._scorer = Scorer(dumps, reference, golden)
         self._ancestry = Ancestry(model)
         self._own: OwnJudge | None = None
+        self._discrete = DiscreteCheck(dumps, model, self._scorer, ())
 
     def run(self, pairs: Sequence[LayerPair], local: TensorSource | None) -> _Outcome:
+        self._discrete = DiscreteCheck(self._dumps, self._model, self._scorer, pairs)
         self._own = OwnJudge(self._dumps, local, self._scorer, pairs) if local is not None else None
         results: list[PairResult] = []
         not_compared: list[NotCompared] = []
@@ -157,6 +160,7 @@ class _Comparer:
             else:
                 reason = next(reason for kind, reason in _REFUSED if isinstance(seen, kind))
                 not_compared.append(NotCompared(pair.dump.file, pair.tensor.name, reason, seen.message, True))
+        not_compared += [_nothing_finite(result) for result in results if _is_nothing_finite(result)]
         not_compared += [
             NotCompared(result.dump, result.tensor, "input-not-proven", result.proof.text, True)
             for result in results
@@ -204,7 +208,12 @@ class _Comparer:
         judgement = judge(
             scored.stats, scored.kind, limits, scale=scored.scale, incoming=incoming, golden=scored.golden
         )
-        if own is not None:
+        follows = ""
+        if scored.kind is Kind.INTEGER and judgement.verdict is Verdict.FAIL:
+            follows = self._discrete.follows(pair)
+        if follows:
+            judgement, origin = Judgement(Verdict.WARN, (follows, *judgement.reasons)), Origin.NONE
+        elif own is not None:
             decided = decide(judgement, own, incoming, scored.stats, scored.kind)
             judgement, origin = decided.judgement, decided.origin
         else:
@@ -239,6 +248,22 @@ class _Comparer:
         if pair.dump.file in self._dumps.mismatched:
             notes.append(self._dumps.mismatched[pair.dump.file])
         return "; ".join(notes)
+
+
+def _is_nothing_finite(result: PairResult) -> bool:
+    """An output that is NaN or Inf throughout, on both sides: equal, and nothing was shown by it."""
+    stats = result.stats
+    nothing = stats is not None and stats.n > 0 and stats.n_finite == 0 and not stats.nonfinite_mismatch
+    return nothing and result.role is PairRole.OUTPUT
+
+
+def _nothing_finite(result: PairResult) -> NotCompared:
+    assert result.stats is not None
+    text = (
+        f"all {result.stats.n} elements are NaN or Inf, in the simulator as on the board: the model leaves the "
+        "range of its numbers before this output"
+    )
+    return NotCompared(result.dump, result.tensor, "not-finite", text, True)
 
 
 def _with_channels(

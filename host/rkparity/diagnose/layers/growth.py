@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rkparity.compare.alignment import PairRole
 from rkparity.compare.verdict import Verdict
-from rkparity.diagnose.layers.facts import LayerFacts, LayersFacts, named
+from rkparity.diagnose.layers.facts import LayerFacts, LayersFacts, is_quantized_run, named
 from rkparity.findings.finding import Evidence, Finding, FindingStage, Severity
 
 _MANUAL = "RKNN manual 7.1.2"
@@ -69,9 +69,12 @@ def accumulated(facts: LayersFacts) -> Iterable[Finding]:
                 {"largest_gain": max(gains, default=0.0), "layers": float(len(chain)), "last": _relative(last)},
             ),
         ),
-        "If the application's results are still good, raise the limits for these layers (docs/thresholds.md). "
-        "Otherwise keep "
-        "the most sensitive layers in float (hybrid quantisation).",
+        "If the application's results are still good, raise the limits for these layers (docs/thresholds.md)."
+        + (
+            " Otherwise keep the most sensitive layers in float (hybrid quantisation)."
+            if is_quantized_run(facts)
+            else ""
+        ),
         reference="RKNN manual 7.2.1",
         subject=last.pair.tensor,
     )
