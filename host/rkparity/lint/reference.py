@@ -64,17 +64,18 @@ def read_reference(path: Path, model: Model | None) -> Reference:
 def _forms_of(array: NDArray[Any], layout: str, norm: InputNormalization | None) -> Iterator[tuple[str, NDArray[Any]]]:
     import numpy as np
 
-    yield "", array
     layout = layout.upper()
     if array.ndim == 3 and layout in ("NHWC", "NCHW", "HWC", "CHW"):
         array, layout = array[None], layout if layout[0] == "N" else f"N{layout}"
     if array.ndim != 4:
+        yield "", array
         return
     # Told by the shape where the layout is not written: a picture has 1, 3 or 4 channels.
     nhwc = array
     if layout == "NCHW" or (layout != "NHWC" and array.shape[3] not in (1, 3, 4)):
         nhwc = array.transpose(0, 2, 3, 1)
-        yield "", nhwc
+    # The application gives NHWC, whatever the reference was simulated from (RKNN manual 7.2.2, U2).
+    yield "", nhwc
     if nhwc.shape[3] >= 3:
         yield "with red and blue swapped", nhwc[..., [2, 1, 0, *range(3, nhwc.shape[3])]]
     if nhwc.shape[3] > 1:

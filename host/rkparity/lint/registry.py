@@ -15,6 +15,7 @@ from rkparity.lint import (
     rules_memory,
     rules_order,
     rules_outputs,
+    rules_types,
     rules_versions,
     rules_zero_copy,
 )
@@ -27,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     *rules_order.RULES,
     *rules_outputs.RULES,
     *rules_zero_copy.RULES,
+    *rules_types.RULES,
     *rules_memory.RULES,
     *rules_lifetime.RULES,
     *rules_death.RULES,

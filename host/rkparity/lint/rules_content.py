@@ -57,7 +57,8 @@ def _unit_range(subject: Subject) -> Iterator[Observation]:
                     held.attr.name,
                     {"type": held.type, "min": low, "max": high},
                 )
-            elif held.type in FLOAT_TYPES and norm is None and held.attr.qnt_type == "AFFINE_ASYMMETRIC":
+            # A float16 input has scale 1 and is not quantised, whatever its qnt_type says (evidence 160_*: INPUT_ATTR).
+            elif held.type in FLOAT_TYPES and norm is None and held.attr.type in BYTE_TYPES:
                 scale = held.attr.scale or 0.0
                 # With the model at hand its std says how far apart raw values are; without it the scale alone does.
                 if scale > 0 and (high - low) / scale < _FEW_STEPS and high - low <= 1.0:
@@ -156,17 +157,15 @@ def _constant(subject: Subject) -> Iterator[Observation]:
             flat = [held for held in all_held if held.content.is_constant and held.attr.n_elems > _SMALL]
             # A first run on a flat picture to warm up is usual.
             warm_up = len(flat) == 1 and flat[0] is all_held[0] and len(all_held) > 1
-            for held in flat:
+            for held in () if warm_up else flat:
                 seen = held.content.values or held.content.bytes
                 value = seen.minimum if seen is not None else None
                 yield Observation(
                     view.number,
                     (held.call,),
-                    f"input {described(held.attr)}: all {held.attr.n_elems} elements are {value:g}"
-                    + (" (only in the first run: to warm up?)" if warm_up else ""),
+                    f"input {described(held.attr)}: all {held.attr.n_elems} elements are {value:g}",
                     name,
                     {"value": value},
-                    Severity.INFO if warm_up else None,
                 )
 
 

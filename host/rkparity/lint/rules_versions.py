@@ -25,7 +25,8 @@ def _old_runtime(subject: Subject) -> Iterator[Observation]:
         if view.model is None or view.info is None or view.is_emulated:
             continue
         made, runs = version_of(view.model.compiler_version), version_of(view.info.api_version)
-        if made is not None and runs is not None and made[:2] > runs[:2]:
+        # The vendor asks for the same version; a newer runtime reads older models, 2.3.0 does not know all of 2.3.2.
+        if made is not None and runs is not None and made > runs:
             yield Observation(
                 view.number,
                 (view.info.seq,),
@@ -53,6 +54,8 @@ def _old_driver(subject: Subject) -> Iterator[Observation]:
 def _other_model(subject: Subject) -> Iterator[Observation]:
     if subject.model is None:
         return
+    if any(view.model is not None for view in subject.contexts):
+        return  # the program runs it, and other models beside it
     for view in subject.contexts:
         given = view.info.model if view.info is not None else None
         if view.info is None or given is None or given.sha256 is None or given.sha256 == subject.model.sha256:

@@ -102,6 +102,17 @@ def _queried(view: ContextView, direction: str) -> tuple[bool, bool]:
     return plain, native
 
 
+def _same_memory(view: ContextView, name: str) -> bool:
+    """Whether plain and native attributes describe the same memory, as for pictures."""
+    plain, native = view.named(name), view.native(name)
+    return (
+        plain is not None
+        and native is not None
+        and (plain.dims, plain.fmt, plain.type) == (native.dims, native.fmt, native.type)
+        and (plain.w_stride, plain.size_with_stride) == (native.w_stride, native.size_with_stride)
+    )
+
+
 def _plain_query(subject: Subject) -> Iterator[Observation]:
     for view in subject.contexts:
         if view.info is None:
@@ -113,9 +124,10 @@ def _plain_query(subject: Subject) -> Iterator[Observation]:
                 continue
             direction = "input" if view.is_input(attr.name) else "output"
             plain, native = asked[direction]
-            if not plain or native:
+            if not plain or native or _same_memory(view, attr.name):
                 continue
-            severity = Severity.INFO if direction == "output" and not view.is_mini else None
+            if direction == "output" and not view.is_mini:
+                continue  # memory in NCHW or NHWC, which librknnrt converts to
             yield Observation(
                 view.number,
                 (call.seq,),
@@ -123,7 +135,7 @@ def _plain_query(subject: Subject) -> Iterator[Observation]:
                 f"{attr.size_with_stride}); the program never asked for the native ones",
                 attr.name,
                 {"fmt": attr.fmt, "size_with_stride": attr.size_with_stride},
-                Severity.ERROR if view.is_mini else severity,
+                Severity.ERROR if view.is_mini else None,
             )
 
 
@@ -177,6 +189,8 @@ def _mixed(subject: Subject) -> Iterator[Observation]:
 def _stride(subject: Subject) -> Iterator[Observation]:
     """A padded input whose program never looked at w_stride cannot be told from one that did; its size can."""
     for view in subject.contexts:
+        if view.is_reshaped:
+            continue  # the attributes known are those of other shapes
         for call, binding in view.bindings():
             attr, memory = binding.attr, binding.memory
             native = view.native(attr.name) if attr is not None else None

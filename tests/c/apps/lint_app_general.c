@@ -113,6 +113,15 @@ void general(io *app)
                                       .fmt = app->in[i].n_dims == 4 ? RKABI_FMT_NHWC : RKABI_FMT_UNDEFINED};
         }
         break_input(&inputs[0], &app->in[0], &native);
+        if (is("type-changes") && run > 0) {
+            static float floats[1 << 20];
+            for (uint32_t k = 0; k < app->in[0].n_elems; k++) {
+                floats[k] = (float)((const unsigned char *)buffers[0])[k];
+            }
+            inputs[0].buf = floats;
+            inputs[0].type = RKABI_TYPE_FLOAT32;
+            inputs[0].size = app->in[0].n_elems * 4;
+        }
         if (is("index-swapped") && n > 1) {
             inputs[0].index = 1;
             inputs[1].index = 0;

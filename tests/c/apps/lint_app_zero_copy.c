@@ -50,6 +50,10 @@ void zero_copy(io *app)
         } else if (in[i].n_dims != 4) {
             in[i].pass_through = 1; /* native already: 1.5.2 does not take int8 data of other ranks otherwise */
         }
+        if (is("zc-float")) {
+            in[i].type = RKABI_TYPE_FLOAT32;
+            nbytes *= 4;
+        }
         if (is("zc-size")) {
             nbytes = in[i].size;
         } else if (is("zc-nchw")) {
@@ -79,6 +83,11 @@ void zero_copy(io *app)
             CHECK(rknn_query(app->ctx, RKABI_QUERY_NATIVE_OUTPUT_ATTR, &out[i], sizeof out[i]));
         }
         uint32_t nbytes = out[i].size_with_stride;
+        if (is("zc-out-int8")) {
+            out[i] = app->out[i];
+            out[i].type = RKABI_TYPE_INT8;
+            nbytes = out[i].n_elems * 4;
+        }
         if (is("zc-out-float")) {
             out[i].type = RKABI_TYPE_FLOAT32;
             nbytes *= 4;

@@ -139,11 +139,7 @@ def reference(models: dict[str, Path], tmp_path: Path) -> Path:
     with RunWriter(path) as writer:
         record = writer.add_input("input", picture, layout="NHWC", form=InputForm.RAW)
         tensor = writer.add_tensor("t", np.zeros(3, np.float32), order=0, op_type="Conv")
-        writer.finish(
-            Manifest(
-                Engine.SIMULATOR, Precision.QUANTIZED, ModelRecord("m"), (record,), (tensor,), {}, {}, (), False, ""
-            )
-        )
+        writer.finish(Manifest(Engine.SIMULATOR, Precision.QUANTIZED, ModelRecord("m"), (record,), (tensor,)))
     return path
 
 

@@ -53,7 +53,6 @@ MISTAKES = [
     ("input-float-bytes", WARNING, C3, GENERAL, "float-bytes"),
     ("input-not-finite", ERROR, C3, GENERAL, "not-finite"),
     ("input-constant", WARNING, C3, GENERAL, "constant"),
-    ("input-constant", INFO, C3, GENERAL, "warm-up"),
     ("input-stale", WARNING, C3, GENERAL, "stale"),
     ("input-stale", WARNING, C3, ZERO, "stale"),
     ("get-before-run", ERROR, C3, GENERAL, "get-before-run"),
@@ -68,7 +67,6 @@ MISTAKES = [
     ("call-failed", ERROR, C3, ZERO, "zc-nchw"),
     ("output-prealloc-small", ERROR, C3, GENERAL, "prealloc-small"),
     ("output-raw-as-float", ERROR, C3, GENERAL, "raw-as-float"),
-    ("output-index", ERROR, SPLIT, GENERAL, "output-index-zero"),
     ("output-index", WARNING, SPLIT, GENERAL, "output-index-swapped"),
     ("output-index", ERROR, C3, GENERAL, "output-range"),
     ("output-count", ERROR, SPLIT, GENERAL, "output-few"),
@@ -82,7 +80,9 @@ MISTAKES = [
     ("io-mem-attributes", ERROR, C3, ZERO, "zc-nc1hwc2"),
     ("io-mem-attributes", ERROR, C3, ZERO, "zc-name"),
     ("io-mem-attributes", ERROR, C3, ZERO, "zc-out-float"),
-    ("io-mem-plain-query", WARNING, C3, ZERO, "plain-query"),
+    ("input-type-changed", ERROR, C3, GENERAL, "type-changes"),
+    ("output-mem-type", ERROR, CNN16, ZERO, "zc-out-int8"),
+    ("mini-input-type", ERROR, MINI, ZERO, "zc-float"),
     ("io-mem-stride", ERROR, C3, ZERO, "zc-stride"),
     ("io-mem-mixed", ERROR, C3, ZERO, "mixed"),
     ("io-mem-missing", ERROR, SPLIT, ZERO, "unbound-output"),
@@ -115,6 +115,10 @@ CORRECT = [
     (C3, THREADS, "-"),
     (C3, CONTEXTS, "-"),
     (C3, ZERO, "non-cacheable"),
+    (C3, ZERO, "plain-query"),
+    (C3, GENERAL, "warm-up"),
+    (SPLIT, GENERAL, "output-index-zero"),
+    (CNN16, GENERAL, "type-changes"),
     (C3, GENERAL, "pass-through-native"),
     (C3, GENERAL, "want-raw"),
     (C3, GENERAL, "prealloc"),
@@ -167,6 +171,10 @@ def test_values_and_call_numbers(check: Any) -> None:
     assert finding.subject == "x"
     assert finding.calls is not None and finding.calls.count == 2 and len(finding.calls.numbers) == 2
     assert "(1x9x30x3 NHWC INT8): size is 910, 810 elements of UINT8 are 810 bytes" in finding.cause
+
+
+def test_unit_floats_for_a_float16_model_are_no_finding_of_the_range(check: Any) -> None:
+    assert "input-unit-range" not in {rule for rule, _ in found(check(CNN16, "--mistake", "unit-floats"))}
 
 
 def test_raw_outputs_are_said_to_be_unseen(check: Any) -> None:
