@@ -16,6 +16,9 @@
 #define MAX_IDLE 16
 #define MAX_REASON 511u
 #define STATUS_TIMEOUT (-2)
+/* The board does not know what the NPU would have computed. librknnrt goes on after a failed submit as if all were well, so the
+   program must not. */
+#define STATUS_UNKNOWN (-100)
 
 enum operation { OPERATION_ATTACH = 16, OPERATION_CREATED = 17, OPERATION_DESTROYED = 18, OPERATION_SUBMIT = 19 };
 
@@ -116,7 +119,12 @@ static bool converse(int connection, message *request, int fd, int32_t *status, 
     if (!receive(connection, text, (size_t)length))
         return false;
     text[length] = '\0';
-    if (*status != 0) {
+    if (*status == STATUS_UNKNOWN) {
+        fprintf(stderr, "rkparity stand-in NPU: %s\nrkparity stand-in NPU: the program is ended: its outputs would be no results\n",
+                text);
+        abort();
+    }
+    if (*status != 0 || room == 0) {
         if (length > 0)
             fprintf(stderr, "rkparity stand-in NPU: %s\n", text);
         return true;

@@ -38,11 +38,12 @@ class Journal:
             self._models[model.sha256]["runs"] += 1
             self._write()
 
-    def void(self, model: Model, node: Node, why: str) -> None:
-        """An operator's output was not written: what is in its memory is not a result."""
+    def void(self, model: Model, node: Node, why: str) -> bool:
+        """An operator's output was not written: what is in its memory is not a result. Whether that is new."""
         with self._lock:
             key = (model.sha256, node.index, why)
-            if key in self._void:
+            new = key not in self._void
+            if not new:
                 self._void[key]["times"] += 1
             elif len(self._void) < _MAX_NOTES:
                 self._void[key] = {
@@ -53,6 +54,7 @@ class Journal:
                     "times": 1,
                 }
             self._write()
+            return new
 
     def _write(self) -> None:
         record = {

@@ -19,7 +19,7 @@ VERSION = 1
 _HEAD = struct.Struct("<4siQ")
 _MAX_PAYLOAD = 256
 _MAX_REASON = 511
-_FAILED = -1
+_FAILED, _UNKNOWN = -1, -100
 
 
 class GuestPrograms:
@@ -72,26 +72,27 @@ class DriverConversation:
 
     def _one(self) -> None:
         head, descriptors = self._head()
+        operation = 0
         try:
             operation, payload = self._payload(head)
             answer = self._answer(operation, PayloadReader(payload), descriptors)
         except SubmitFailure as failure:
             send_answer(self._connection, failure.code, [b"the failure that was ordered"])
         except RkparityError as error:
-            self._refuse(reason(error))
+            self._refuse(reason(error), _UNKNOWN if operation == SUBMIT else _FAILED)
         except Closed:
             raise
         except Exception as error:  # noqa: BLE001 - a program's memory can hold anything; the program gets a failed submit
-            self._refuse(f"the stand-in NPU failed: {type(error).__name__}: {error}")
+            self._refuse(f"failed: {type(error).__name__}: {error}", _UNKNOWN if operation == SUBMIT else _FAILED)
         else:
             send_answer(self._connection, 0, [answer])
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _refuse(self, text: str) -> None:
+    def _refuse(self, text: str, status: int) -> None:
         print(f"rkparity stand-in NPU: {text}", file=sys.stderr, flush=True)
-        send_answer(self._connection, _FAILED, [text.encode("utf-8", "replace")[:_MAX_REASON]])
+        send_answer(self._connection, status, [text.encode("utf-8", "replace")[:_MAX_REASON]])
 
     def _head(self) -> tuple[bytes, list[int]]:
         try:
@@ -118,7 +119,8 @@ class DriverConversation:
         elif operation == DESTROYED:
             self._session.destroyed(reader.u32())
         elif operation == SUBMIT:
-            self._session.submit(_submit(reader))
+            notes = self._session.submit(_submit(reader))
+            return "; ".join(notes).encode("utf-8", "replace")[:_MAX_REASON]
         else:
             raise DataError(f"stand-in NPU: operation {operation} is not known")
         return b""

@@ -138,19 +138,24 @@ class GuestProgram:
             self._memory.remove(handle)
             self._runs.pop(handle, None)
 
-    def submit(self, submit: Submit) -> None:
-        """Writes what the submitted operators compute; DataError when that cannot be known, SubmitFailure on order."""
+    def submit(self, submit: Submit) -> list[str]:
+        """Writes what the submitted operators compute; returns what stayed void, and why, when that is new.
+
+        DataError when nothing of it can be known, SubmitFailure on order.
+        """
         run = self._run_of(submit.task_handle)
         with run.lock:
             ranges = self._ranges(run.binding, submit)
             nodes = self._nodes(run.binding.model, ranges)
             if run.values is None or not nodes or nodes[0].index <= run.last_operator:
                 self._begin(run)
+            notes = []
             for node in nodes:
-                self._compute(run, node, [item for item in ranges if item[0] == node.index])
+                notes += self._compute(run, node, [item for item in ranges if item[0] == node.index])
             if nodes:
                 run.last_operator = nodes[-1].index
             self._tell_done(submit, run.binding)
+            return notes
 
     def _run_of(self, handle: int) -> TaskListRun:
         with self._lock:
@@ -193,19 +198,22 @@ class GuestProgram:
         run.values = board.compute(model, inputs, run.plan)
         board.journal.ran(model)
 
-    def _compute(self, run: TaskListRun, node: Node, ranges: list[tuple[int, int, int]]) -> None:
+    def _compute(self, run: TaskListRun, node: Node, ranges: list[tuple[int, int, int]]) -> list[str]:
         model = run.binding.model
         assert run.values is not None and run.words is not None
         if run.plan.failing_node is not None and node.index >= run.plan.failing_node:
             raise SubmitFailure(-1)
         if node.op_type == OUTPUT_OPERATOR:
-            self._board.journal.void(model, node, "the NPU's own conversion of an output is not known")
-            return
+            why = "the NPU's own conversion of an output is not known"
+            return [_note(node, why)] if self._board.journal.void(model, node, why) else []
+        notes = []
         for index in node.outputs:
             try:
                 self._write(run, index, ranges)
             except DataError as error:
-                self._board.journal.void(model, node, error.message)
+                if self._board.journal.void(model, node, error.message):
+                    notes.append(_note(node, error.message))
+        return notes
 
     def _write(self, run: TaskListRun, index: int, ranges: list[tuple[int, int, int]]) -> None:
         model = run.binding.model
@@ -233,6 +241,10 @@ class GuestProgram:
                 for task in range(start, start + number):
                     mask = int(binding.tasks["interrupt_mask"][task])
                     item.write(task * TASK.itemsize + place, mask.to_bytes(4, "little"))
+
+
+def _note(node: Node, why: str) -> str:
+    return f"operator {node.index} ({node.op_type}) is left void: {why}"
 
 
 def value_of(model: Model, index: int, values: RunValues) -> NDArray[Any] | None:
