@@ -19,6 +19,7 @@ static atomic_bool resolved;
 static struct rkl_real table;
 static void *captured;
 static enum found found;
+static void *source; /* where the table was filled from */
 static char path[RKL_PATH_SIZE];
 static char reason[256];
 
@@ -61,12 +62,19 @@ static void fill_table(void *handle, enum found how)
     RKL_FUNCTIONS(RKL_FILL)
 #undef RKL_FILL
     found = how;
+    source = handle;
     path[0] = '\0';
     if (dladdr(init, &info) != 0 && info.dli_fname) {
         char *resolved_path = realpath(info.dli_fname, NULL);
         snprintf(path, sizeof path, "%s", resolved_path ? resolved_path : info.dli_fname);
         free(resolved_path);
     }
+}
+
+void *rkl_real_other(const char *name)
+{
+    const struct rkl_real *real = rkl_real();
+    return real->rknn_init ? rkl_symbol(source, name) : NULL;
 }
 
 const char *rkl_own_path(void)

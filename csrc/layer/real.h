@@ -40,6 +40,9 @@ struct rkl_real {
 /* Finds the library at the first use. Without one every entry is NULL. */
 const struct rkl_real *rkl_real(void);
 
+/* A function of the library that is in no table; NULL where it has none of that name. */
+void *rkl_real_other(const char *name);
+
 /* dlsym, and the path the layer was loaded by. */
 void *rkl_symbol(void *handle, const char *name);
 const char *rkl_own_path(void);
