@@ -14,7 +14,7 @@ class ZooModel:
 
     `shape` is the first input's, in the source model's own layout; `scaling` is mean and std of a picture (a number for
     all channels), None for other inputs. `inputs` names the tensors for the toolkit's `load_*`; needed where the
-    file leaves sizes open. `kind` is what a sample is: picture, normal, audio, tokens.
+    file leaves sizes open. `kind` is what a sample is: picture, text (a picture with text), normal, tokens.
     """
 
     name: str
@@ -41,7 +41,15 @@ class ZooModel:
 def _ppocr(name: str, file: str, sha256: str, shape: tuple[int, ...]) -> ZooModel:
     package, member = "rapidocr-onnxruntime==1.4.4", f"rapidocr_onnxruntime/models/{file}"
     return ZooModel(
-        name, "model.onnx", shape, scaling=PIXELS, inputs=("x",), package=package, member=member, sha256=sha256
+        name,
+        "model.onnx",
+        shape,
+        scaling=PIXELS,
+        kind="text",
+        inputs=("x",),
+        package=package,
+        member=member,
+        sha256=sha256,
     )
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from catalogue import ZooModel
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 MAKER = Path(__file__).resolve().parent / "make"
 CALIBRATION = 6
 VOCABULARY = 100
+PICTURES = ("picture", "text")
 
 
 def prepare(model: ZooModel, folder: Path, wheels: Path, toolkit: Path) -> None:
@@ -37,9 +38,10 @@ def prepare(model: ZooModel, folder: Path, wheels: Path, toolkit: Path) -> None:
         names = []
         for index, shape in enumerate(shapes):
             array = _sample(model, shape, number)
-            suffix = "png" if model.kind == "picture" else "npy"
+            is_picture = model.kind in PICTURES
+            suffix = "png" if is_picture else "npy"
             name = f"calibration{number}-{index}.{suffix}"
-            if model.kind == "picture":
+            if is_picture:
                 Image.fromarray(array[0]).save(folder / name)
             else:
                 np.save(folder / name, array)
@@ -71,16 +73,20 @@ def _sample(model: ZooModel, shape: tuple[int, ...], seed: int) -> NDArray[np.ge
     if model.kind == "normal":
         return random.standard_normal(shape).astype(np.float32)
     height, width = shape[1:3] if shape[3] == 3 else shape[2:4]
-    return _picture(height, width, random)
+    return _picture(height, width, random, with_text=model.kind == "text")
 
 
-def _picture(height: int, width: int, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Coloured shapes on a sloping ground, RGB (1, H, W, 3)."""
+def _picture(height: int, width: int, random: np.random.Generator, *, with_text: bool) -> NDArray[np.uint8]:
+    """Coloured shapes on a sloping ground, or dark text on it, RGB (1, H, W, 3)."""
     slope = np.linspace(random.integers(0, 120), random.integers(130, 256), width)
     ground = np.broadcast_to(slope[None, :, None] * random.uniform(0.5, 1, 3), (height, width, 3))
     picture = Image.fromarray(ground.astype(np.uint8))
     draw = ImageDraw.Draw(picture)
-    for number in range(8):
+    if with_text:
+        for top in range(4, max(height - 24, 5), 48):
+            word = f"Parity {int(random.integers(100, 1000))}"
+            draw.text((6, top), word, fill=(10, 10, 20), font=ImageFont.load_default(size=28))
+    for number in range(0 if with_text else 8):
         x, y = (int(value) for value in random.integers(0, (width, height)))
         box = [x, y, x + int(random.integers(4, 4 + width // 2)), y + int(random.integers(4, 4 + height // 2))]
         colour = tuple(int(value) for value in random.integers(0, 256, 3))

@@ -21,6 +21,7 @@ from rkparity.flow.fp16.layers import (
     simulator_layers,
     simulator_wrong,
 )
+from rkparity.flow.fp16.no_answer import no_answer, nothing_judged, silent_outputs
 from rkparity.flow.fp16.reference_outputs import (
     ReferenceOutputs,
     Source,
@@ -183,6 +184,12 @@ class _Comparison:
         except UsageError as error:
             return self._wrong_outputs(error)
         simulator_scores = score_outputs(simulator, self.reference.outputs)
+        silent = silent_outputs(self.reference.outputs, golden, simulator)
+        if silent:
+            golden_scores = tuple(item for item in golden_scores if item.name not in silent)
+            simulator_scores = tuple(item for item in simulator_scores if item.name not in silent)
+        if not golden_scores:
+            return nothing_judged(no_answer(silent), findings, self._paths(), self._disk_nbytes())
         golden_good = all(item.passes(GOLDEN_COSINE) for item in golden_scores)
         good = golden_good and all(item.passes(self.limit) for item in simulator_scores)
         exact = good and all(item.passes(max(self.limit, NOTED_COSINE)) for item in simulator_scores)
@@ -194,6 +201,8 @@ class _Comparison:
         findings += range_found
         if golden_good and not exact and not range_found:
             findings.append(self._simulator(simulator_scores, fails=not good))
+        if silent:
+            findings.append(no_answer(silent))
         failed = not good or bool(self.structure.findings)
         verdict = StageVerdict.FAIL if failed else StageVerdict.WARN if findings else StageVerdict.PASS
         if not failed and not self.reference.independent and any(item.mean or item.std for item in self.built.inputs):
@@ -205,12 +214,16 @@ class _Comparison:
             self._next(verdict, findings),
             tuple(findings),
             comparison_tables(golden_scores, simulator_scores, layers, ranges),
-            {
-                "golden": self.context.store.relative(self.golden.path),
-                "simulator": self.context.store.relative(self.simulation.simulator.path),
-            },
-            disk_nbytes=disk_nbytes(self.golden.path, self.simulation.simulator.path),
+            self._paths(),
+            disk_nbytes=self._disk_nbytes(),
         )
+
+    def _paths(self) -> dict[str, str]:
+        runs = {"golden": self.golden, "simulator": self.simulation.simulator}
+        return {name: self.context.store.relative(run.path) for name, run in runs.items()}
+
+    def _disk_nbytes(self) -> int:
+        return disk_nbytes(self.golden.path, self.simulation.simulator.path)
 
     def _facts(
         self,
