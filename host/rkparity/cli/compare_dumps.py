@@ -77,13 +77,14 @@ def run(arguments: argparse.Namespace) -> int:
         golden = open_golden(arguments.golden, model)
 
     from rkparity.compare.verdict import Verdict
-    from rkparity.diagnose.explain_outputs import with_run_outputs
+    from rkparity.diagnose.explain_outputs import with_erased_outputs, with_run_outputs
     from rkparity.flow.local_run import Judging, compare_with_local
     from rkparity.report.terminal import print_comparison
 
     judging = Judging(reference, model, golden, thresholds, arguments.per_channel)
     comparison = compare_with_local(arguments.dumps, judging, local_settings(arguments))
     comparison = with_run_outputs(comparison, arguments.dumps, reference, model)
+    comparison = with_erased_outputs(comparison, reference, golden, model)
     if arguments.json is not None:
         from rkparity.compare.result_json import write_json
 

@@ -62,7 +62,8 @@ class Comparison:
     """Everything a comparison found; pairs in execution order.
 
     `local_path` is the local run that judged the layers, `local_note` why there is none although something differs.
-    `output_faults` says what is wrong with the outputs the run kept, against its own OutputOperator dumps.
+    `output_faults` says what is wrong with the outputs the run kept, against its own OutputOperator dumps, and with
+    outputs that lost a part in the simulator already.
     `versions` has one mapping per side ("dumps", "reference", "model", "rkparity"). `emulated`: the dumps are of the
     emulated runtime.
     """
@@ -147,7 +148,7 @@ class Comparison:
         if first is not None:
             return f"first divergence at {first.dump} ({first.tensor}): {first.reasons[0]}"
         if self.output_faults:
-            return f"the layers do not diverge, the outputs the run kept do: {self.output_faults[0]}"
+            return f"the layers do not diverge, and yet an output is wrong: {self.output_faults[0]}"
         if self.incomplete:
             lost = self.incomplete[0]
             if lost.reason == "not-finite":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rkparity.compare.comparison import Comparison
 from rkparity.compare.dumps import DumpSet, open_dumps
+from rkparity.compare.levels import erased_group
 from rkparity.compare.source import TensorSource
 from rkparity.diagnose.outputs.explain import explain_output
 from rkparity.diagnose.outputs.findings import finding_of
@@ -66,6 +67,25 @@ def output_findings(
                 yield finding
 
 
+def with_erased_outputs(
+    comparison: Comparison, reference: TensorSource, golden: TensorSource | None, model: Model | None
+) -> Comparison:
+    """The comparison with the outputs of which the simulator, and so the board, has lost a part to one common scale."""
+    if golden is None or model is None:
+        return comparison
+    simulated = {item.name: item for item in reference.manifest.tensors}
+    known = {item.name: item for item in golden.manifest.tensors}
+    faults = []
+    for tensor in model.output_tensors:
+        found, wanted = simulated.get(tensor.name), known.get(tensor.name)
+        if found is None or wanted is None or not tensor.is_quantized or len(tensor.scale) != 1:
+            continue
+        group = erased_group(golden.tensor(wanted), reference.tensor(found), tensor.scale[0])
+        if group is not None:
+            faults.append(f"output {tensor.name} of the simulator and the board alike: {group.text}")
+    return replace(comparison, output_faults=(*comparison.output_faults, *faults))
+
+
 def with_run_outputs(comparison: Comparison, dumps: Path, reference: TensorSource, model: Model | None) -> Comparison:
     """The comparison with what is wrong in the outputs that the run itself kept (`outputs/`), element by element."""
     if model is None or not (dumps / MANIFEST_NAME).is_file():
@@ -77,7 +97,8 @@ def with_run_outputs(comparison: Comparison, dumps: Path, reference: TensorSourc
     expected = expected_outputs(found, reference, model.for_dumps(entry.name.raw for entry in found.entries))
     exact = {item.index: item for item in expected if item.exact}
     findings = [_explain(item, exact[item.index], expected, ()) for item in kept if item.index in exact]
-    return replace(comparison, output_faults=tuple(item.title for item in findings if item is not None))
+    faults = [f"kept {item.title}" for item in findings if item is not None]
+    return replace(comparison, output_faults=(*comparison.output_faults, *faults))
 
 
 def _explain(

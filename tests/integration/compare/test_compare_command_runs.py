@@ -204,4 +204,4 @@ def test_the_outputs_a_run_kept_are_looked_at(cnn: Case, tmp_path: Path, fault: 
     assert (result["verdict"] == "fail") is wrong
     assert len(result["output_faults"]) == int(wrong)
     if wrong:
-        assert "outputs the run kept do" in result["headline"]
+        assert "an output is wrong: kept output 0" in result["headline"]

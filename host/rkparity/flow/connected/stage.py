@@ -149,7 +149,7 @@ def _result(
         f"{report.dumps} dumps from runtime {report.runtime}{' (EMULATED)' if report.emulated else ''}; {lite.text}",
     ]
     if comparison.end_to_end_only:
-        facts.append(comparison.end_to_end_only)
+        facts[0] += f"; {comparison.end_to_end_only}"
     if verdict is StageVerdict.PASS and (bad or lite.verdict is Verdict.FAIL):
         verdict = StageVerdict.WARN
     store = context.store

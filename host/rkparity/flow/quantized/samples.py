@@ -11,6 +11,7 @@ from rkparity.errors import UsageError
 from rkparity.model import shape_text
 from rkparity.runs import open_npy
 from rkparity.toolkit.built_model import BuiltModel, GraphInput
+from rkparity.toolkit.hybrid import MixedModel
 from rkparity.toolkit.inputs import PICTURE_SUFFIXES, prepare_inputs
 from rkparity.toolkit.worker_client import Worker
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from rkparity.project import Project
 
 MAX_CALIBRATION_SAMPLES = 20
+MIXED_MEMORY_NBYTES = 1 << 30
+MOST_SAMPLES = 4
 UNSCALED_LIMIT = 8.0
 """Normalised values hardly leave +-8; pixels do."""
 
@@ -132,3 +135,11 @@ def _sample(
         tuple(item.feed for item in prepared),
         tuple(normalise(given, open_npy(item.feed)) for given, item in zip(graph, prepared)),
     )
+
+
+def add_samples(mixed: MixedModel, samples: Sequence[Sample], calibration: Sequence[Sample]) -> None:
+    """Adds what fits into memory of the other real samples, and a few of the calibration set."""
+    room = min(MOST_SAMPLES, max(MIXED_MEMORY_NBYTES // max(mixed.sample_nbytes, 1), 1)) - 1
+    real = [item.feeds for item in samples[1 : 1 + room]]
+    mixed.add(real, judged=True)
+    mixed.add([item.feeds for item in calibration[:: max(len(calibration) // 3, 1)][: room - len(real)]], judged=True)

@@ -16,8 +16,10 @@ from rkparity.flow.quantized.budget import Budget
 from rkparity.flow.quantized.given import hybrid_in_use, judge_hybrid, measure_original
 from rkparity.flow.quantized.hybrid import Hybrid, contributions_of, search_hybrid
 from rkparity.flow.quantized.measure import References, measure_each, together
+from rkparity.flow.quantized.outputs import erased_findings
 from rkparity.flow.quantized.samples import (
     Sample,
+    add_samples,
     calibration_lines,
     calibration_samples,
     check_one_shape,
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from rkparity.toolkit.built_model import BuiltModel
 
 FAST_SHARE, SLOW_SHARE = 0.4, 0.4
-MIXED_MEMORY_NBYTES = 1 << 30
-MOST_SAMPLES = 4
 MORE_TIME = "give the search more time: raise budget_s in [check] and run `rkparity check --resume`"
 _SEVERITY = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
@@ -116,6 +116,11 @@ class _Examination:
                 self.findings += causes.stated_order(stated, self.spec.quant_img_RGB2BGR, pictures)
             inputs = [item.name for item in built.inputs]
             unscaled = unscaled_inputs(built, calibration, samples)
+            erased = erased_findings(worker, built, samples, references, mixed.operators)
+            self.findings += erased
+            if erased and base.cosine >= self.limit:
+                said = f"output cosine {base.cosine:.5f}, {self.limit} asked for, and yet: {erased[0].cause}"
+                return self._finish(StageVerdict.FAIL, [said], erased[0].fix)
             if base.cosine >= self.limit:
                 self.findings += causes.dataset_findings(coverage, inputs, lines, (), base, unscaled_inputs=unscaled)
                 return self._passed(base)
@@ -198,7 +203,7 @@ class _Examination:
             if self.budget.left > 0:
                 try:
                     with self.context.worker.ending_at(self.budget.deadline):
-                        self._add_samples(mixed, samples, calibration)
+                        add_samples(mixed, samples, calibration)
                         contributions, note = contributions_of(mixed, self.budget.part(SLOW_SHARE), self.context.say)
                 except ToolkitTimeoutError:
                     note = "the examination of layers was ended: the time budget was over"
@@ -231,7 +236,7 @@ class _Examination:
             with worker.ending_at(self.budget.deadline):
                 better = worker.build(best.candidate.spec)
                 with MixedModel(worker, better, samples[0].feeds) as mixed:
-                    self._add_samples(mixed, samples, calibration)
+                    add_samples(mixed, samples, calibration)
                     contributions, note = contributions_of(mixed, self.budget.part(0.3), self.context.say)
                     self.notes += [note] if note else []
                     spec = best.candidate.spec
@@ -257,14 +262,6 @@ class _Examination:
         coverage = mixed.coverage([item.feeds for item in calibration], [item.feeds for item in samples])
         self.figures.append(tables.coverage_table(coverage))
         return calibration, coverage
-
-    def _add_samples(self, mixed: MixedModel, samples: Sequence[Sample], calibration: Sequence[Sample]) -> None:
-        room = min(MOST_SAMPLES, max(MIXED_MEMORY_NBYTES // max(mixed.sample_nbytes, 1), 1)) - 1
-        real = [item.feeds for item in samples[1 : 1 + room]]
-        mixed.add(real, judged=True)
-        mixed.add(
-            [item.feeds for item in calibration[:: max(len(calibration) // 3, 1)][: room - len(real)]], judged=True
-        )
 
     def _hybrid(
         self,
