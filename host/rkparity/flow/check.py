@@ -57,6 +57,14 @@ class CheckReport:
         return self.verdict.exit_code
 
     @property
+    def title(self) -> str:
+        """The verdict in words; it is no plain PASS while stages have not run."""
+        undone = [item.stage.value for item in self.results if item.verdict is StageVerdict.NOT_RUN]
+        passes = self.verdict in (StageVerdict.PASS, StageVerdict.WARN)
+        said = self.verdict.value.upper()
+        return f"{said} so far, not run: {', '.join(undone)}" if passes and undone else said
+
+    @property
     def next_action(self) -> str:
         """What to do first: the next action of the first stage that is not fine."""
         troubled = [item for item in self.results if item.verdict in (StageVerdict.FAIL, StageVerdict.INCOMPLETE)]
@@ -85,9 +93,9 @@ def check(context: Context, *, only: Stage | None = None, resume: bool = False) 
     """Walks the stages and keeps each one's result; a kept one is taken when nothing it depends on has changed.
 
     A stage after one that fails is not run. `only` runs one stage whatever came before it: of the others the kept
-    results are shown, and it does not pass while an earlier one fails. `resume` insists on there being kept results.
-    An expected failure inside a stage makes that stage INCOMPLETE; one before any stage (a project that cannot be
-    read, no toolkit) is raised.
+    results are shown, it does not pass while an earlier one fails, and it is INCOMPLETE when it does not run. `resume`
+    insists on there being kept results. An expected failure inside a stage makes that stage INCOMPLETE; one before any
+    stage (a project that cannot be read, no toolkit) is raised.
     """
     started = time.monotonic()
     if resume and not any(context.store.result(stage) for stage in ORDER):
@@ -107,6 +115,9 @@ def check(context: Context, *, only: Stage | None = None, resume: bool = False) 
             results.append(kept or _not_run(stage, f"only stage {only.value} was asked for"))
         else:
             results.append(_run_stage(context, stage, key, forced=only is not None))
+            if only is not None and results[-1].verdict is StageVerdict.NOT_RUN:
+                # Asked for by name: that it did not run is no success.
+                results[-1] = replace(results[-1], verdict=StageVerdict.INCOMPLETE, facts=("it was not run",))
         context.results[stage] = results[-1]
     return CheckReport(
         context.project.name,

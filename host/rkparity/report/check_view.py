@@ -13,7 +13,11 @@ _MARKDOWN_SPECIAL = "\\`*_{}[]<>|#"
 
 
 def terminal_lines(report: CheckReport) -> Iterator[str]:
-    """The report as plain lines."""
+    """The report as plain lines, the answer first."""
+    cost = f"{report.seconds:.1f} s, {report.disk_nbytes / 1e6:.1f} MB in {report.output}"
+    yield f"{report.title}: {report.project}; {cost}"
+    yield f"next: {report.next_action}"
+    yield ""
     for result in report.results:
         reused = " (nothing has changed, kept result)" if result.reused else ""
         cost = f"  {result.seconds:.1f} s" if result.seconds else ""
@@ -32,19 +36,13 @@ def terminal_lines(report: CheckReport) -> Iterator[str]:
             yield f"    {name}: {report.output / path}"
         if result.next_action:
             yield f"    next: {result.next_action}"
-    yield ""
-    yield (
-        f"{report.project}: {report.verdict.value.upper()}; {report.seconds:.1f} s, "
-        f"{report.disk_nbytes / 1e6:.1f} MB in {report.output}"
-    )
-    yield f"next: {report.next_action}"
 
 
 def markdown(report: CheckReport) -> str:
     """The summary of the report as Markdown, for a pull request or a ticket."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     lines = [
-        f"# rkparity check: {escape(report.project)}: {report.verdict.value.upper()}",
+        f"# rkparity check: {escape(report.project)}: {escape(report.title)}",
         "",
         f"{escape(versions)}; board: {escape(report.board or 'none')}; {report.seconds:.1f} s; "
         f"{report.disk_nbytes / 1e6:.1f} MB on disk.",

@@ -116,3 +116,24 @@ def test_rounding_in_every_layer_is_no_divergence(make_board: BoardMaker, tmp_pa
     shutil.copytree(board.dumps("rounded", {name: rounded(name) for name in chosen if name in scales}), dumps)
     code, result = compare(board, dumps)
     assert (code, result["verdict"]) == (0, "warn")
+
+
+def test_other_weights_in_most_layers_are_no_operators_fault(make_board: BoardMaker, tmp_path: Path) -> None:
+    board = make_board(CNN)
+    random = np.random.default_rng(3)
+    nodes = [node for node in board.model.nodes if node.op_type.startswith(("Conv", "Gemm", "MatMul"))]
+    simulated = {record.name for record in board.simulator.manifest.tensors}
+    names = [board.model.tensors[node.outputs[0]].name for node in nodes]
+    assert len(names) >= 4
+
+    def other(array: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        return array * random.uniform(0.5, 1.5, (1, array.shape[1], 1, 1)).astype(np.float32)
+
+    dumps = tmp_path / "dumps"
+    shutil.copytree(board.dumps("older", {name: other for name in names if name in simulated}), dumps)
+    out = tmp_path / "diagnosis.json"
+    arguments = ["diagnose", str(dumps), str(board.folder / "sim"), "--model", str(board.rknn), "--json", str(out)]
+    assert main(arguments) == 1
+    found = [item["id"] for item in json.loads(out.read_text())["findings"]]
+    assert "versions.another_weights" in found
+    assert not {"layer.operator", "layer.linear", "layer.moved"} & set(found)

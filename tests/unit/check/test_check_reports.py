@@ -97,7 +97,17 @@ def test_the_terminal_shows_cause_fix_and_cost() -> None:
     lines = list(terminal_lines(report(FAILED)))
     assert any("because *x*" in line for line in lines)
     assert any("fix: do `this`" in line for line in lines)
-    assert lines[-1] == "next: mend it"
+    assert lines[0].startswith("FAIL: ")
+    assert lines[1] == "next: mend it"
+
+
+def test_a_check_with_stages_that_did_not_run_is_no_plain_pass() -> None:
+    undone = StageResult(Stage.CONNECTED, StageVerdict.NOT_RUN, (), "name a board")
+    some = report(passed(Stage.FP16), passed(Stage.QUANTIZED), undone)
+    assert some.title == "PASS so far, not run: connected"
+    assert next(iter(terminal_lines(some))).startswith("PASS so far, not run: connected: ")
+    assert report(passed(Stage.FP16), passed(Stage.QUANTIZED)).title == "PASS"
+    assert report(FAILED, undone).title == "FAIL"
 
 
 def test_results_are_kept_by_key_and_marked(tmp_path: Path) -> None:

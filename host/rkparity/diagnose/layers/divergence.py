@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rkparity.compare.alignment import PairRole
@@ -16,6 +16,8 @@ _FIX = (
     "Use one version for toolkit, librknnrt and driver, and the newest; if it stays, compute this operator on the CPU "
     "(op_target) or write it another way, and send the vendor this layer's input and output dumps."
 )
+_WEIGHTED = ("Conv", "Gemm", "MatMul", "exMatMul")
+_FEWEST_WRONG = 4
 _ADDED = ("_int8", "__float16", "-rs", "_rs", "_mm", "_sw")
 _OWN_CONFIDENCE = 0.97
 # Rounding that adds up can look like a fault where no layer was judged on the board's own inputs.
@@ -30,6 +32,9 @@ def first_divergence(facts: LayersFacts) -> Iterable[Finding]:
     # A recomputed layer that is right on the board's own inputs has inherited its error.
     culprits = [layer for layer in facts.own if layer.own is None or layer.own.verdict is Verdict.FAIL]
     if not culprits:
+        return
+    if _is_another_model(facts, culprits):
+        yield _another_model(facts, culprits)
         return
     first = culprits[0]
     if _is_accumulated(facts, first):
@@ -48,6 +53,30 @@ def first_divergence(facts: LayersFacts) -> Iterable[Finding]:
             "Begin with the first one; the same cause may hold for all.",
             subject=further[0].pair.tensor,
         )
+
+
+def _is_another_model(facts: LayersFacts, culprits: Sequence[LayerFacts]) -> bool:
+    """Whether so many layers with weights are wrong by themselves that it is not the operators: other weights ran."""
+    weighted = [layer for layer in facts.layers if layer.own is not None and layer.pair.op_type.startswith(_WEIGHTED)]
+    wrong = [layer for layer in culprits if layer.own is not None and layer in weighted]
+    return len(wrong) >= _FEWEST_WRONG and len(wrong) > 0.5 * len(weighted)
+
+
+def _another_model(facts: LayersFacts, culprits: Sequence[LayerFacts]) -> Finding:
+    return Finding(
+        "versions.another_weights",
+        FindingStage.VERSIONS,
+        Severity.ERROR,
+        0.8,
+        "the board ran other weights than this model has",
+        f"{len(culprits)} layers, most of those with weights, give something else than the simulator makes of the "
+        f"board's own inputs: {named(culprits)}. No operator is to blame for that; the dumps are of another build.",
+        (Evidence("statistics", "layers wrong by themselves", {"layers": float(len(culprits))}),),
+        "Copy the .rknn to the board again, compare its SHA-256 with the one here, and make the dumps again.",
+        "sha256sum model.rknn   # on the board and here",
+        "RKNN manual 7.2.1",
+        subject=culprits[0].pair.tensor,
+    )
 
 
 def _is_accumulated(facts: LayersFacts, layer: LayerFacts) -> bool:
