@@ -38,10 +38,13 @@ def codes(tensor: ModelTensor, values: NDArray[Any]) -> NDArray[Any]:
     flat = values.reshape(-1)
     if tensor.is_quantized:
         info = np.iinfo(kind)
-        exact = np.rint(flat / np.float32(tensor.scale[0])) + np.float32(tensor.zero_point[0])
-        if not np.isfinite(exact).all():
+        exact = flat / np.float32(tensor.scale[0])
+        np.rint(exact, out=exact)
+        exact += np.float32(tensor.zero_point[0])
+        if not np.isfinite([exact.min(), exact.max()]).all():
             raise DataError(f"{tensor.name}: the simulator gave values that are not finite for a {tensor.dtype} tensor")
-        quantized: NDArray[Any] = np.clip(exact, info.min, info.max).astype(kind)
+        np.clip(exact, info.min, info.max, out=exact)
+        quantized: NDArray[Any] = exact.astype(kind)
         return quantized
     with np.errstate(over="ignore"):
         return flat.astype(kind)
