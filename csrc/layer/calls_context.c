@@ -4,6 +4,7 @@
 
 #include "layer/call.h"
 #include "layer/describe.h"
+#include "layer/dumps.h"
 #include "layer/model.h"
 #include "layer/names.h"
 #include "layer/readable.h"
@@ -112,6 +113,7 @@ static void note_context(struct rkl_call *call, uint32_t flags, const struct rkl
     rkl_put_model(&line, model);
     ask(call->handle, attrs, &line);
     call->context = rkl_context_add(call->handle, attrs);
+    rkl_dumps_note(call->context, model->hashed ? model->sha256 : NULL);
     rkl_put_uint(&line, "context", call->context);
     rkl_trace_write(&line);
 }
@@ -186,6 +188,7 @@ RKL_EXPORT int rknn_dup_context(rkabi_context *from, rkabi_context *to)
         rkl_put_null(&line, "model");
         rkl_put_null(&line, "sdk");
         call.context = rkl_context_add_copy(call.handle, source);
+        rkl_dumps_note_copy(call.context, number);
         for (int i = 0; i < RKL_ATTR_KINDS; i++) {
             rkabi_tensor_attr attr;
             rkl_open(&line, questions[i].key, '[');

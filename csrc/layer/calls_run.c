@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "layer/call.h"
+#include "layer/dumps.h"
 #include "layer/trace.h"
 
 struct watched {
@@ -80,8 +81,10 @@ RKL_EXPORT int rknn_run(rkabi_context ctx, rkabi_run_extend *extend)
     for (uint32_t i = 0; watched && i < n; i++) {
         look(&watched[i].before, &call, &bound[i], i, true, run);
     }
+    rkl_dumps_enter(call.context);
     rkl_before(&call);
     rkl_after(&call, RKL_PASS(rknn_run, RKABI_ERR_FAIL, ctx, extend));
+    rkl_dumps_leave();
     for (uint32_t i = 0; watched && i < n && blocks && call.status == RKABI_OK; i++) {
         look(&watched[i].after, &call, &bound[i], i, false, run);
     }

@@ -1,3 +1,4 @@
+#include "layer/dumps.h"
 #include "layer/trace.h"
 
 #include <errno.h>
@@ -77,6 +78,7 @@ static void after_fork_in_child(void)
         trace.opened = false;
     }
     trace.forked_from = getppid();
+    rkl_dumps_after_fork();
     atomic_store(&next_call, 0);
     atomic_fetch_add(&generation, 1);
     after_fork_in_parent();

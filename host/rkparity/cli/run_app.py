@@ -30,7 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN", help="the run folder to make")
     parser.add_argument("--force", action="store_true", help="replace RUN if it exists")
-    parser.add_argument("--model", type=Path, metavar="M.rknn", help="the compiled model: tensor names, missing dumps")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="M.rknn",
+        help="the compiled model: tensor names, missing dumps; once for each model the program runs",
+    )
     parser.add_argument(
         "--virtual",
         type=Path,
@@ -131,11 +138,11 @@ def _request(
     from rkparity.board.runs.app_request import AppRequest
     from rkparity.console import printable
     from rkparity.model import read_model
+    from rkparity.trace.models import traced_models
 
-    model = arguments.model
-    if model is None and len(arguments.virtual) == 1 and arguments.virtual[0].is_file():
-        model = arguments.virtual[0]
-    known = read_model(model) if model is not None else None
+    files = arguments.model or [path for path in arguments.virtual if path.is_file()]
+    models = tuple(read_model(file) for file in files)
+    known = models[0] if len(models) == 1 else None
     uploads = tuple(arguments.upload)
     if has_sample(arguments):
         sample = sample_for_program(arguments, program, known, samples, here=here)
@@ -145,7 +152,7 @@ def _request(
     return AppRequest(
         tuple(program),
         arguments.output,
-        known,
+        models,
         uploads,
         arguments.cwd or (str(Path.cwd()) if here else None),
         arguments.timeout,
@@ -158,6 +165,7 @@ def _request(
         arguments.force,
         arguments.keep,
         _recognise,
+        traced_models,
     )
 
 
@@ -184,6 +192,8 @@ def _tell(report: AppReport) -> int:
     if report.kept:
         print(printable(f"kept on the board: {report.kept}"))
     print(f"run: {report.run}")
+    for run in report.models:
+        print(printable(f"  of one model: {run}"))
     if report.traces:
         print(f"what its calls say: rkparity lint {report.run}")
     for problem in report.problems:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rkparity.compare.alignment import DumpEntry
 from rkparity.errors import DataError, UsageError
 from rkparity.runs.dump_names import parse_dump_name
-from rkparity.runs.manifest import MANIFEST_NAME, Engine, Manifest
+from rkparity.runs.manifest import MANIFEST_NAME, MODEL_RUNS, Engine, Manifest
 from rkparity.runs.npy import NpyHeader, read_npy_header
 from rkparity.runs.store import RunReader
 
@@ -75,6 +75,12 @@ def open_dumps(source: Path | RunReader) -> DumpSet:
         raise DataError(
             f"{path}: its values are void: the virtual board had no build record of the model",
             hint="its calls can be judged with `rkparity lint`; build the model again to compare values",
+        )
+    if (path / MODEL_RUNS).is_dir() and manifest is not None and not manifest.tensors:
+        runs = sorted(str(path / MODEL_RUNS / item.name) for item in (path / MODEL_RUNS).iterdir() if item.is_dir())
+        raise UsageError(
+            f"{path}: the program ran {len(runs)} models; each has a run of its own",
+            hint="give one of them, with its own reference: " + ", ".join(runs),
         )
     names = _listing(path)
     folder = path

@@ -42,24 +42,35 @@ class Lint:
         return any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-def lint(path: Path, *, model: Model | None = None, reference: Reference | None = None) -> Lint:
+def lint(
+    path: Path,
+    *,
+    model: Model | None = None,
+    reference: Reference | None = None,
+    models: Sequence[Model] = (),
+    references: Sequence[tuple[Model | None, Reference]] = (),
+) -> Lint:
     """Applies every rule to the traces at `path` (a file, a folder, a run) and to the logs of a run.
 
-    Raises UsageError when there is nothing to look at or `model` is not the traced one, DataError for a damaged trace.
+    `model` and `reference` are for a program with one model; `models` are those of a program with several, and each of
+    `references` belongs to one of them (to whatever context has inputs of those names, when that is None). Raises
+    UsageError when there is nothing to look at or a model is not a traced one, DataError for a damaged trace.
     """
     logs = _logs_of(path)
     traces = [read_trace(file) for file in find_traces(path)]
     if not traces and not logs:
         raise UsageError(f"{path}: holds no trace (rkparity-PID.jsonl) and no captured output", hint=_NO_LAYER_HINT)
-    subjects = [Subject(trace, model, reference) for trace in traces]
-    if model is not None and traces:
-        _check_model(path, model, subjects)
+    models = (*([model] if model is not None else []), *models)
+    references = (*([(None, reference)] if reference is not None else []), *references)
+    subjects = [Subject(trace, models, references) for trace in traces]
+    for given in models if traces else ():
+        _check_model(path, given, subjects)
     return Lint(
         path,
         tuple((trace.start.pid, trace.start.exe, len(trace.calls)) for trace in traces),
         tuple(log.name for log in logs),
         check(subjects, read_logs(logs), _ending_of(path, logs)),
-        tuple(_unchecked(subjects, bool(logs), model, reference)),
+        tuple(_unchecked(subjects, bool(logs), models, references)),
     )
 
 
@@ -78,7 +89,7 @@ def _ending_of(path: Path, logs: Sequence[Path]) -> Ending | None:
 
 def _check_model(path: Path, model: Model, subjects: Sequence[Subject]) -> None:
     infos = [view.info for subject in subjects for view in subject.contexts if view.info is not None]
-    if not infos or any(view.model is not None for subject in subjects for view in subject.contexts):
+    if not infos or any(view.model is model for subject in subjects for view in subject.contexts):
         return
     names = [tensor.name for tensor in model.input_tensors]
     if any([attr.name for attr in info.inputs] == names for info in infos):
@@ -92,23 +103,30 @@ def _check_model(path: Path, model: Model, subjects: Sequence[Subject]) -> None:
 
 
 def _unchecked(
-    subjects: Sequence[Subject], has_logs: bool, model: Model | None, reference: Reference | None
+    subjects: Sequence[Subject],
+    has_logs: bool,
+    models: Sequence[Model],
+    references: Sequence[tuple[Model | None, Reference]],
 ) -> Iterator[Unchecked]:
     if not subjects:
         yield Unchecked("the program's calls", f"there is no trace; {_NO_LAYER_HINT}")
     if not has_logs:
         yield Unchecked("log lines", "the program's output was not kept: lint the folder `rkparity run-app` wrote")
-    if model is None:
+    if not models:
         yield Unchecked("input-normalized-twice, version-runtime, model-differs", "no --model was given")
-    if reference is None:
+    if not references:
         yield Unchecked("input-differs-from-reference", "no --reference was given")
-    else:
+    for _, reference in references:
         for name, reason in reference.unusable.items():
             yield Unchecked(f"input-differs-from-reference for {name!r}", f"the reference's input {reason}")
     for subject in subjects:
         yield from _limits(subject.trace)
         for view in subject.contexts:
             where = f"process {subject.trace.start.pid}, context {view.number}"
+            if len(models) > 1 and view.info is not None and view.model is None:
+                yield Unchecked(f"{where}: rules about its model", "it runs none of the --model files")
+            elif references and subject.reference_of(view) is None:
+                yield Unchecked(f"{where}: input-differs-from-reference", "no --reference was given for its model")
             if view.is_void:
                 yield Unchecked(f"{where}: what outputs hold", f"{VOID_MARK}: the model had no build record")
             if view.info is None:

@@ -201,13 +201,14 @@ def _stale(subject: Subject) -> Iterator[Observation]:
 
 
 def _reference(subject: Subject) -> Iterator[Observation]:
-    if subject.reference is None:
-        return
     for view in subject.contexts:
+        reference = subject.reference_of(view)
+        if reference is None:
+            continue
         matched: set[str] = set()
         different: dict[str, _Held] = {}
         for held in _held(view):
-            found = subject.reference.recognise(held.attr.name, held.content)
+            found = reference.recognise(held.attr.name, held.content)
             if found is None:
                 different.setdefault(held.attr.name, held)
             elif found == "":
@@ -222,7 +223,7 @@ def _reference(subject: Subject) -> Iterator[Observation]:
                     {"difference": found, "xxh64": held.content.xxh64},
                 )
         for name, held in different.items():
-            if name not in matched and subject.reference.has(name):
+            if name not in matched and reference.has(name):
                 yield Observation(
                     view.number,
                     (held.call,),

@@ -58,7 +58,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class ContextView:
-    """One context of a trace. `model` is the `--model` when it is this context's."""
+    """One context of a trace. `model` is the one of the `--model` that this context runs."""
 
     trace: Trace
     number: int
@@ -188,8 +188,8 @@ class Subject:
     """One process: its trace, its contexts, and what else is known. Rules read it and yield observations."""
 
     trace: Trace
-    model: Model | None = None
-    reference: Reference | None = None
+    models: tuple[Model, ...] = ()
+    references: tuple[tuple[Model | None, Reference], ...] = ()
     log: tuple[LogLine, ...] = ()
     contexts: tuple[ContextView, ...] = field(init=False)
 
@@ -201,15 +201,28 @@ class Subject:
             views.append(ContextView(self.trace, number, info, self._model_of(info)))
         object.__setattr__(self, "contexts", tuple(views))
 
+    def reference_of(self, view: ContextView) -> Reference | None:
+        """The reference of this context's model, or the one that was given for no model in particular."""
+        own = [reference for model, reference in self.references if model is not None and model is view.model]
+        return next(iter([*own, *(reference for model, reference in self.references if model is None)]), None)
+
     def _model_of(self, info: ContextTrace | None) -> Model | None:
-        """The given model, if this context runs it; a context whose model's hash is not known is compared by names."""
-        if self.model is None or info is None:
+        """The given model that this context runs; one whose hash is not known is found by its inputs' names.
+
+        A duplicated context runs what its source runs. Names that fit several of the given models name none.
+        """
+        if info is None:
             return None
+        if info.model is None and info.duplicated_from is not None:
+            source = self.trace.context(info.duplicated_from)
+            if source is not None and source.seq < info.seq:
+                return self._model_of(source)
         given = info.model.sha256 if info.model is not None else None
         if given is not None:
-            return self.model if given == self.model.sha256 else None
+            return next((model for model in self.models if model.sha256 == given), None)
         names = [attr.name for attr in info.inputs]
-        return self.model if names == [tensor.name for tensor in self.model.input_tensors] else None
+        fitting = [model for model in self.models if names == [tensor.name for tensor in model.input_tensors]]
+        return fitting[0] if len(fitting) == 1 else None
 
 
 def nbytes_of(attr: TensorAttributes, type_name: str) -> int | None:

@@ -11,6 +11,8 @@ from rkparity.errors import DataError
 
 SCHEMA = "rkparity.run/1"
 MANIFEST_NAME = "manifest.json"
+MODEL_RUNS = "models"
+"""The folder in the run of a program with several models that holds a run of each."""
 
 FUSED_BEFORE_QUANTIZATION = "fused into the next operator before quantisation"
 """What `not_comparable` says of tensors the toolkit's own table leaves blank: cut to the next operator's range."""
@@ -116,9 +118,9 @@ class Manifest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     logs: tuple[str, ...] = ()
     emulated: bool = False
-    void_values: bool = False
     created: str = ""
     warnings: tuple[str, ...] = ()
+    void_values: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as plain JSON values."""

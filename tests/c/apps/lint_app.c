@@ -1,6 +1,7 @@
 /*
  * An application with mistakes, for the tests of the lint: `lint_app MODEL [--api general|zero-copy|threads|contexts]
- * [--mistake NAME] [--runs N] [--data FILE]`. Without a mistake every call is right. With FILE the first input's bytes are the file's.
+ * [--mistake NAME] [--runs N] [--data FILE] [--second MODEL]`. The second context's model is MODEL.
+ * Without a mistake every call is right. With FILE the first input's bytes are the file's.
  * A mistake that needs a second context or thread makes it itself. Data, general API and zero-copy are in files of their own.
  */
 #include <pthread.h>
@@ -57,6 +58,14 @@ void open_model(io *app)
     }
 }
 
+static const char *second_path;
+
+static void open_second(io *app)
+{
+    model_path = second_path ? second_path : model_path;
+    open_model(app);
+}
+
 static pthread_barrier_t barrier;
 static float *shared_output;
 
@@ -96,7 +105,7 @@ static void threads(void)
     io apps[2];
     pthread_t ids[2];
     open_model(&apps[0]);
-    open_model(&apps[1]);
+    open_second(&apps[1]);
     pthread_barrier_init(&barrier, NULL, 2);
     shared_output = allocate(apps[0].out[0].n_elems * 4u);
     for (int i = 0; i < 2; i++) {
@@ -123,6 +132,8 @@ int main(int argc, char **argv)
             mistake = argv[i + 1];
         } else if (strcmp(argv[i], "--runs") == 0) {
             runs = atoi(argv[i + 1]);
+        } else if (strcmp(argv[i], "--second") == 0) {
+            second_path = argv[i + 1];
         } else if (strcmp(argv[i], "--data") == 0) {
             data_file = read_file(argv[i + 1], &data_size);
         }
@@ -135,7 +146,7 @@ int main(int argc, char **argv)
     open_model(&app);
     if (strcmp(api, "contexts") == 0) {
         io other;
-        open_model(&other);
+        open_second(&other);
         if (is("shared-outputs")) {
             zero_copy(&app);
             zero_copy(&other);

@@ -48,7 +48,7 @@ def test_program_and_time_limit(
     path = models["b25_c3w30_int8_rk3588"]
     environment = {"LD_LIBRARY_PATH": str(built.libraries), "RKPARITY_EMULATOR_SOCKET": socket}
     common = {"environment": environment, "work_dir": str(tmp_path / "work")}
-    request = AppRequest((str(built.app), str(path)), tmp_path / "run", read_model(path), **common)  # type: ignore[arg-type]
+    request = AppRequest((str(built.app), str(path)), tmp_path / "run", (read_model(path),), **common)  # type: ignore[arg-type]
     report = run_app(transport, request, Reporter())
     assert (report.exit_code, report.dumps, report.traces, report.problems) == (0, 3, 1, ())
     started = time.monotonic()

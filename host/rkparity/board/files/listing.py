@@ -13,6 +13,7 @@ from rkparity.errors import BoardError, TransferError
 
 # Both the folder's absence and missing rights are told by exit codes of our own: texts differ between shells.
 _NO_FOLDER, _NO_RIGHT = 66, 67
+FOLDER = "a folder"
 _LISTING_LIMIT_NBYTES = 64 << 20
 _SCRIPT = """
 d=%s
@@ -89,4 +90,4 @@ def list_folder(transport: Transport, directory: str) -> Listing | None:
 def _kind(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return "a symbolic link"
-    return "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+    return FOLDER if stat.S_ISDIR(mode) else "not a regular file"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,19 @@ from rkparity.board.install.preflight import BoardInfo
 from rkparity.board.install.workspace import Workspace
 from rkparity.board.link.process import last_line
 from rkparity.board.link.transport import Transport
+from rkparity.board.runs.app_models import MODEL_DUMPS, first_model, write_model_runs
 from rkparity.board.runs.app_request import AppReport, AppRequest, Ended
 from rkparity.board.runs.app_script import NO_CWD, STDERR, STDOUT
-from rkparity.board.runs.collect import check_caps, fetch_left, find_left, model_record, versions_of, writing_run
+from rkparity.board.runs.collect import (
+    Left,
+    check_caps,
+    fetch_left,
+    find_folders,
+    find_left,
+    model_record,
+    versions_of,
+    writing_run,
+)
 from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
 from rkparity.errors import DataError
 from rkparity.runs import Engine, Manifest, read_npy_header
@@ -37,19 +48,27 @@ def collect(
     dumps = find_left(workspace, f"{folder}/dumps", "dumps", lambda name: is_dump(name) is not None)
     traces = find_left(workspace, f"{folder}/trace", "trace", lambda name: _TRACE.fullmatch(name) is not None)
     outputs = find_left(workspace, f"{folder}/outputs", "logs", lambda name: name in (STDOUT, STDERR))
+    apart = [
+        find_left(workspace, f"{folder}/dumps/{sub}", f"dumps/{sub}", lambda name: is_dump(name) is not None)
+        for sub in find_folders(workspace, f"{folder}/dumps")
+        if MODEL_DUMPS.fullmatch(sub)
+    ]
     total = check_caps(
-        (dumps, traces, outputs),
+        (dumps, *apart, traces, outputs),
         "the program",
         hint="use a smaller --trace-buffers, or run fewer different models at once",
     )
     with writing_run(request.out, force=request.force) as writer:
-        fetch_left(workspace, (dumps, outputs, traces), writer.folder, progress)
-        whole, damaged = _sound(writer.folder, [file.name for file in dumps.files])
-        records = records_of(writer.folder / "dumps", whole, request.model)
-        precision, guess = precision_of(records.tensors, request.model)
-        logs = [writer.folder / "logs" / file.name for file in outputs.files]
-        problems = _problems(request, ended, logs, len(whole), damaged)
+        fetch_left(workspace, (dumps, *apart, outputs, traces), writer.folder, progress)
+        sound, damaged = _sound(writer.folder, (dumps, *apart))
+        whole = sound[""] if len(sound) == 1 else []
         recorded = [file.name for file in traces.files if file.name.endswith(".jsonl")]
+        traced_here = request.traced_models([writer.folder / "trace" / name for name in recorded])
+        model, _ = first_model(request.models, traced_here, [item for item in sound if item])
+        records = records_of(writer.folder / "dumps", whole, model)
+        precision, guess = precision_of(records.tensors, model)
+        logs = [writer.folder / "logs" / file.name for file in outputs.files]
+        problems = _problems(request, ended, logs, sum(map(len, sound.values())), damaged)
         told = [*logs, *(writer.folder / "trace" / name for name in recorded)]
         is_void = any(_mentions(path, VOID_MARK.encode("ascii")) for path in told)
         notes = (
@@ -60,47 +79,55 @@ def collect(
             *(["the program made no call of librknnrt that the layer saw"] if traced and not recorded else []),
             *request.recognise(logs),
         )
-        writer.finish(
-            Manifest(
-                engine=Engine.APP,
-                precision=precision,
-                model=model_record(request.model),
-                inputs=(),
-                tensors=records.tensors,
-                versions=versions_of(info),
-                settings=_settings(workspace.transport, request, info, ended, traced, problems),
-                logs=(*(f"logs/{file.name}" for file in outputs.files), *(f"trace/{name}" for name in recorded)),
-                emulated=info.chip.startswith("emulated") or any(_mentions(path, _EMULATED) for path in logs),
-                void_values=is_void,
-                warnings=(*problems, *notes),
-            )
+        manifest = Manifest(
+            engine=Engine.APP,
+            precision=precision,
+            model=model_record(model),
+            inputs=(),
+            tensors=records.tensors,
+            versions=versions_of(info),
+            settings=_settings(workspace.transport, request, info, ended, traced, problems),
+            logs=(*(f"logs/{file.name}" for file in outputs.files), *(f"trace/{name}" for name in recorded)),
+            emulated=info.chip.startswith("emulated") or any(_mentions(path, _EMULATED) for path in logs),
+            void_values=is_void,
+            warnings=(*problems, *notes),
         )
+        runs: dict[str, str] = {}
+        if len(sound) > 1:
+            runs = write_model_runs(writer.folder, manifest, sound, request.models, traced_here)
+            manifest = replace(manifest, settings={**manifest.settings, "models": runs})
+        writer.finish(manifest)
     return AppReport(
         run=request.out,
         exit_code=ended.code,
         signal=ended.signal_name,
         timed_out=ended.timed_out,
         duration_s=ended.duration_s,
-        dumps=len(whole),
+        dumps=sum(map(len, sound.values())),
         traces=len(recorded),
         nbytes=total,
         problems=problems,
         warnings=notes,
         kept=folder if request.keep else None,
+        models=tuple(request.out / run for run in runs.values()),
     )
 
 
-def _sound(folder: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Which dumps are whole; the others, cut off when the program died, are moved to `damaged`."""
-    whole, damaged = [], []
-    for name in names:
-        try:
-            read_npy_header(folder / "dumps" / name)
-            whole.append(name)
-        except DataError as error:
-            damaged.append(error.message.rpartition("/")[2])
-            (folder / "damaged").mkdir(exist_ok=True)
-            (folder / "dumps" / name).rename(folder / "damaged" / name)
+def _sound(folder: Path, left: Sequence[Left]) -> tuple[dict[str, list[str]], list[str]]:
+    """Which dumps are whole, by subfolder of `dumps`; the others, cut off when the program died, go to `damaged`."""
+    whole: dict[str, list[str]] = {}
+    damaged = []
+    for part in left:
+        sub = part.target.partition("/")[2]
+        names = whole.setdefault(sub, [])
+        for name in (file.name for file in part.files):
+            try:
+                read_npy_header(folder / part.target / name)
+                names.append(name)
+            except DataError as error:
+                damaged.append(error.message.rpartition("/")[2])
+                (folder / "damaged" / sub).mkdir(parents=True, exist_ok=True)
+                (folder / part.target / name).rename(folder / "damaged" / sub / name)
     return whole, damaged
 
 

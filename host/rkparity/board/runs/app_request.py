@@ -8,20 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rkparity.model import Model
+from rkparity.runs import ModelRecord
 
 
 @dataclass(frozen=True)
 class AppRequest:
     """What to run and where to put the run.
 
-    `argv` is the program and its arguments as on the board's command line. `trace` None: where a layer is at hand.
-    `environment` is added to the program's. `recognise` says in sentences what the runtime's lines in the captured
-    output mean.
+    `argv` is the program and its arguments as on the board's command line. `models` are the compiled models it loads,
+    as far as they are known. `trace` None: where a layer is at hand. `environment` is added to the program's.
+    `recognise` says in sentences what the runtime's lines in the captured output mean, `traced_models` which models
+    its traces name.
     """
 
     argv: tuple[str, ...]
     out: Path
-    model: Model | None = None
+    models: tuple[Model, ...] = ()
     uploads: tuple[Path, ...] = ()
     cwd: str | None = None
     timeout_s: float | None = None
@@ -34,6 +36,7 @@ class AppRequest:
     force: bool = False
     keep: bool = False
     recognise: Callable[[Sequence[Path]], Sequence[str]] = lambda paths: ()
+    traced_models: Callable[[Sequence[Path]], Sequence[ModelRecord]] = lambda paths: ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class AppReport:
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     kept: str | None
+    models: tuple[Path, ...] = ()
+    """The runs of the single models of a program that ran several."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rkparity import __version__
 from rkparity.board.files.fetch import fetch_verified, local_disk_error
-from rkparity.board.files.listing import RemoteFile, list_folder
+from rkparity.board.files.listing import FOLDER, RemoteFile, list_folder
 from rkparity.board.files.progress import Reporter, size_text
 from rkparity.board.install.preflight import BoardInfo
 from rkparity.board.install.workspace import Workspace
@@ -39,6 +39,12 @@ def find_left(workspace: Workspace, source: str, target: str, is_wanted: Callabl
     listing = list_folder(workspace.transport, source)
     files = listing.files if listing is not None else ()
     return Left(source, target, tuple(file for file in files if is_wanted(file.name)))
+
+
+def find_folders(workspace: Workspace, source: str) -> tuple[str, ...]:
+    """The names of the folders in a folder on the board."""
+    listing = list_folder(workspace.transport, source)
+    return () if listing is None else tuple(name for name, what in listing.others if what == FOLDER)
 
 
 def check_caps(left: Sequence[Left], who: str, *, hint: str = "") -> int:

@@ -85,7 +85,7 @@ def _uploads(paths: Sequence[Path]) -> list[Outgoing]:
 
 def _needed_nbytes(request: AppRequest, uploads: Sequence[Outgoing]) -> int:
     dumps = 0
-    for dump in request.model.expected_dumps() if request.model is not None else ():
+    for dump in (dump for model in request.models for dump in model.expected_dumps()):
         count = 4
         for size in dump.tensor.shape:
             count *= size
@@ -128,6 +128,7 @@ def _prepare(
     }
     if layer is not None:
         environment["RKPARITY_TRACE_DIR"] = f"{folder}/trace"
+        environment["RKPARITY_DUMP_ROOT"] = f"{folder}/dumps"
         environment["RKPARITY_TRACE_BUFFERS"] = str(request.trace_buffers)
         if not request.hashes:
             environment["RKPARITY_TRACE_NO_HASH"] = "1"

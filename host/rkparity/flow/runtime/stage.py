@@ -50,7 +50,7 @@ def run(context: Context) -> StageResult:
     context.say(f"runtime: running {board.application[0]} on {context.board.name}")
     argv, uploads = _command(context, deployed)
     request = AppRequest(
-        argv, folder / "run", deployed.model, uploads, board.cwd, work_dir=context.board.work_dir, force=True
+        argv, folder / "run", (deployed.model,), uploads, board.cwd, work_dir=context.board.work_dir, force=True
     )
     with context.board.connect() as transport, Path(os.devnull).open("w", encoding="utf-8") as silence:
         report = run_app(transport, request, PlainReporter(silence))
