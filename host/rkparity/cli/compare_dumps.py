@@ -90,7 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         write_json(comparison, arguments.json)
     print_comparison(comparison, every_layer=arguments.all)
-    if comparison.verdict is Verdict.FAIL and not arguments.no_diagnosis:
+    lost = any(item.reason == "not-finite" for item in comparison.incomplete)
+    if (comparison.verdict is Verdict.FAIL or lost) and not arguments.no_diagnosis:
         _diagnose(comparison, arguments.dumps, reference, golden, model)
     if arguments.json is not None:
         print(f"JSON: {arguments.json}")

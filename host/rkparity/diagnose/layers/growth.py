@@ -84,7 +84,8 @@ def quantization_noise(facts: LayersFacts) -> Iterable[Finding]:
     """The simulator itself is far from float: which layer, and how that compares with what the scale explains."""
     outputs = [layer for layer in facts.layers if layer.pair.role is PairRole.OUTPUT and layer.noise is not None]
     bad = [layer for layer in outputs if layer.noise is not None and not layer.noise.cosine >= 0.98]
-    if not bad or facts.golden is None:
+    # NaN in a float16 model is no loss by quantisation.
+    if not bad or facts.golden is None or not is_quantized_run(facts):
         return
     worst = min(bad, key=lambda layer: layer.noise.cosine if layer.noise is not None else 1.0)
     noisy = [layer for layer in _above(facts, worst) if layer.noise is not None and layer.noise.n_finite]
