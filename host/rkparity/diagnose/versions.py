@@ -50,7 +50,10 @@ def _runtime(
 ) -> Iterable[Finding]:
     runtime = _parsed(dumps.get("runtime"))
     toolkit = _parsed(model.get("compiler")) or _parsed(reference.get("toolkit"))
-    if emulated or runtime is None or toolkit is None or runtime[:2] == toolkit[:2]:
+    if emulated or runtime is None or toolkit is None:
+        return
+    # A later patch of a release runs the models of the earlier ones; an earlier one lacks what was mended.
+    if runtime[:2] == toolkit[:2] and runtime >= toolkit:
         return
     older = runtime < toolkit
     yield Finding(
