@@ -94,12 +94,12 @@ def features(net: Net, x: str, block: str, act: str, width: int = 8, *, attend: 
     return [small, middle, large]
 
 
-def decoupled(net: Net, x: str, act: str, box_channels: int) -> tuple[str, str]:
-    """A box branch and a score branch with sigmoid."""
+def decoupled(net: Net, x: str, act: str, box_channels: int, score_act: str = "sigmoid") -> tuple[str, str]:
+    """A box branch and a score branch."""
     channels = net.shape[x][1]
     box = net.conv(net.conv(x, channels, 3, act=act), box_channels, 1)
     score = net.conv(net.conv(x, channels, 3, act=act), CLASSES, 1, bias=SCORE_BIAS)
-    return box, net.act(score, "sigmoid")
+    return box, net.act(score, score_act)
 
 
 def yolov5(net: Net, shape: Shape) -> None:
@@ -169,14 +169,13 @@ def yolox(net: Net, shape: Shape) -> None:
 
 def _decoded(net: Net, levels: Pyramid, size: int) -> tuple[str, str, list[tuple[int, int, int]]]:
     """Boxes in pixels (1, 4, N) and scores (1, classes, N), as Ultralytics exports them."""
-    boxes, scores, grids = [], [], []
+    maps, grids = [], []
     for level in levels:
-        box, score = decoupled(net, level, "silu", 4 * REG_MAX)
-        _, _, h, w = net.shape[box]
-        boxes.append(net.reshape(box, (1, 4 * REG_MAX, h * w)))
-        scores.append(net.reshape(score, (1, CLASSES, h * w)))
+        both = net.concat(decoupled(net, level, "silu", 4 * REG_MAX, ""))
+        _, rows, h, w = net.shape[both]
+        maps.append(net.reshape(both, (1, rows, h * w)))
         grids.append((h, w, size // h))
-    box = net.concat(boxes, 2)
+    box, score = net.split(net.concat(maps, 2), [4 * REG_MAX, CLASSES])
     count = net.shape[box][2]
     spread = net.transpose(net.reshape(box, (1, 4, REG_MAX, count)), (0, 2, 1, 3))
     bins = np.arange(REG_MAX, dtype=np.float32).reshape(1, REG_MAX, 1, 1)
@@ -191,7 +190,7 @@ def _decoded(net: Net, levels: Pyramid, size: int) -> tuple[str, str, list[tuple
     low, high = net.sub(anchor, before), net.add(anchor, after)
     middle = net.scaled(net.add(low, high), 0.5)
     pixels = net.scaled(net.concat([middle, net.sub(high, low)]), strides)
-    return pixels, net.concat(scores, 2), grids
+    return pixels, net.act(score, "sigmoid"), grids
 
 
 def _centres(h: int, w: int) -> np.ndarray:
