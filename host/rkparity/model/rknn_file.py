@@ -329,7 +329,8 @@ def _from_trailer(path: Path, sha256: str, version: int, trailer: Mapping[str, A
             described[entry["tensor_id"]] = entry
     sides: dict[str, list[tuple[int, ModelTensor]]] = {"input": [], "output": []}
     for link in _plain_list(trailer.get("graph")):
-        if not isinstance(link, dict) or link.get("left") not in sides:
+        # Anything may stand there: a list has no hash.
+        if not isinstance(link, dict) or not isinstance(link.get("left"), str) or link["left"] not in sides:
             continue
         tensor_id = link.get("right_tensor_id")
         entry = described.get(tensor_id) if isinstance(tensor_id, int) else None
@@ -342,6 +343,12 @@ def _from_trailer(path: Path, sha256: str, version: int, trailer: Mapping[str, A
     ordered = {side: [tensor for _, tensor in sorted(found, key=lambda item: item[0])] for side, found in sides.items()}
     platforms = [str(item) for item in _plain_list(trailer.get("target_platform"))]
     inputs, outputs = ordered["input"], ordered["output"]
+    if not inputs and not outputs:
+        raise DataError(
+            f"{path}: is of file version {version}, which rkparity cannot read, and its JSON part names no input "
+            "and no output",
+            hint="build the model again with rknn-toolkit2 2.2.0 or later",
+        )
     return Model(
         path,
         sha256,

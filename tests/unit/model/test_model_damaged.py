@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import struct
 import time
@@ -177,3 +178,48 @@ def test_an_output_an_operator_leaves_out_is_no_tensor() -> None:
     assert rknn_file._indices(Path("m.rknn"), "outputs", (287, 288, 0xFFFFFFFF), 307) == (287, 288)
     with pytest.raises(DataError, match="tensor 4294967294 does not exist, there are 307"):
         rknn_file._indices(Path("m.rknn"), "outputs", (0xFFFFFFFE,), 307)
+
+
+WORDS = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from(["input", "output", "norm_tensor", "x"]),
+    lambda item: (
+        st.lists(item, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["left", "right", "left_tensor_id", "right_tensor_id", "tensor_id", "size", "dtype", "url"]
+            ),
+            item,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+TRAILERS = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("graph", "norm_tensor", "target_platform", "version", "network_platform"), WORDS)
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(trailer=TRAILERS, version=st.sampled_from([1, 2, 3, 7, 4100, 2**63]))
+def test_any_json_of_a_version_that_is_not_known_is_read_or_refused(
+    tmp_path: Path, trailer: dict[str, object], version: int
+) -> None:
+    text = json.dumps(trailer).encode()
+    header = b"RKNN".ljust(8, b"\0") + struct.pack("<QQ", version, 64) + bytes(HEADER - 24)
+    path = with_file(tmp_path, header + bytes(64) + struct.pack("<Q", len(text)) + text)
+    try:
+        model = read_model(path)
+    except DataError as error:
+        assert str(path) in error.message
+        return
+    assert model.inputs or model.outputs
+    assert all(isinstance(size, int) for tensor in model.tensors for size in tensor.shape)
+
+
+@pytest.mark.parametrize("graph", [[], [{"left": []}], [{"left": {}}], [None], "x", {"left": "input"}])
+def test_a_version_that_is_not_known_and_names_nothing_is_refused(tmp_path: Path, graph: object) -> None:
+    text = json.dumps({"graph": graph}).encode()
+    header = b"RKNN".ljust(8, b"\0") + struct.pack("<QQ", 7, 0) + bytes(HEADER - 24)
+    with pytest.raises(DataError, match="is of file version 7, which rkparity cannot read") as told:
+        read_model(with_file(tmp_path, header + struct.pack("<Q", len(text)) + text))
+    assert "build the model again" in told.value.hint
