@@ -22,6 +22,7 @@ from rkparity.compare.kernels import ShapeMismatch
 from rkparity.compare.local_run import OwnJudge, decide
 from rkparity.compare.own_error import OwnError
 from rkparity.compare.scoring import Scored, Scorer
+from rkparity.compare.shape_sets import at_reference_shapes
 from rkparity.compare.source import TensorSource
 from rkparity.compare.threads import in_threads
 from rkparity.compare.thresholds import Thresholds
@@ -59,7 +60,7 @@ def compare_runs(
     Damaged and missing dumps do not raise: they are listed as not compared.
     """
     thresholds = thresholds or Thresholds()
-    found = open_dumps(dumps)
+    found, several = at_reference_shapes(open_dumps(dumps), reference.manifest, model)
     entries = sorted((*found.entries, *(item.entry for item in found.damaged)), key=lambda entry: entry.file)
     if model is not None:
         model = fit_model(entries, model)
@@ -82,6 +83,7 @@ def compare_runs(
     misfits = sorted(outcome.scorer.golden_misfits)
     warnings = [
         *version_warnings(found.manifest, reference.manifest, model),
+        *several,
         *alignment.warnings,
         *(model.warnings if model is not None else ()),
         *([f"{len(strange)} .npy files are not named like dumps, such as {strange[0]}"] if strange else []),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rkparity.compare.comparison import Comparison
 from rkparity.compare.dumps import DumpSet, open_dumps
 from rkparity.compare.pipeline import compare_runs
+from rkparity.compare.shape_sets import at_reference_shapes
 from rkparity.compare.source import TensorSource
 from rkparity.compare.thresholds import Thresholds
 from rkparity.compare.verdict import Verdict
@@ -121,7 +122,7 @@ def diagnose(dumps: Path, reference: TensorSource, material: Material | None = N
 
 def diagnose_comparison(comparison: Comparison, dumps: Path, reference: TensorSource, material: Material) -> Diagnosis:
     """The findings about a comparison that has been made already; `dumps` and `reference` are what it compared."""
-    found = open_dumps(dumps)
+    found, _ = at_reference_shapes(open_dumps(dumps), reference.manifest, material.model)
     if material.model is not None:
         material = replace(material, model=material.model.for_dumps(entry.name.raw for entry in found.entries))
     notes: list[str] = []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rkparity.compare.comparison import Comparison
 from rkparity.compare.dumps import open_dumps
 from rkparity.compare.pipeline import compare_runs
+from rkparity.compare.shape_sets import SEVERAL
 from rkparity.compare.source import TensorSource
 from rkparity.compare.thresholds import Thresholds
 from rkparity.errors import RkparityError
@@ -80,6 +81,8 @@ def compare_with_local(dumps: Path, judging: Judging, settings: LocalSettings) -
         return comparison
     if comparison.blamed_input is not None:
         return comparison
+    if any(text.startswith(SEVERAL) for text in comparison.warnings):
+        return replace(comparison, local_note=SEVERAL)
     if not settings.wanted:
         return replace(comparison, local_note="--local off")
     try:

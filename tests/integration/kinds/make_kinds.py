@@ -277,6 +277,24 @@ def shapes() -> list[Kind]:
             options=dynamic(sets),
         ),
         Kind(
+            "dynamic_fixed",
+            [
+                node("Conv", "x w", "c", pads=[1, 1, 1, 1]),
+                node("Relu", "c", "y"),
+                node("Slice", "y start end axes", "p"),
+            ],
+            [("x", "float32", (1, 3, "h", "w_"))],
+            [("y", "float32", (1, 4, "h", "w_")), ("p", "float32", (1, 4, 2, 2))],
+            {
+                "w": weight,
+                "start": np.array([0, 0], np.int64),
+                "end": np.array([2, 2], np.int64),
+                "axes": np.array([2, 3], np.int64),
+            },
+            samples=[[shape] for shape in sets],
+            options=dynamic(sets),
+        ),
+        Kind(
             "dynamic3d",
             [node("MatMul", "x w", "m"), node("Relu", "m", "y")],
             [("x", "float32", (1, "n", 6))],

@@ -5,6 +5,7 @@ A few kinds in both precisions by default; all of them with RKPARITY_ALL_KINDS=1
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ ALL = os.environ.get("RKPARITY_ALL_KINDS") == "1"
 REFUSED = ("empty_in", "in_uint8", "out_uint8", "rank6", "rank0-int8")
 # It builds 0-d and cannot analyse it; a batch of other inputs than 4-D is refused by librknnrt, in its log.
 NOT_RUN = ("rank0-fp16", "rknn_batch2d-fp16", "rknn_batch2d-int8")
-RUN = ("in_bool-int8", "in3_mixed-fp16", "out_bool-fp16", "rank1-fp16", "rank5-int8", "dynamic3d-int8", "cube-fp16")
+RUN = ("in_bool-int8", "in3_mixed-fp16", "out_bool-fp16", "rank5-int8", "dynamic_fixed-fp16", "cube-fp16")
 RUN += ("rknn_batch4d-fp16", "out_int64-int8")
 CHECKED = ("in3_mixed-fp16", "where_bool-fp16", "dynamic3d-int8", "nhwc_onnx-fp16")
 # The mean of noise is about 0: no scale serves it, and the check says so. An output without elements is left out.
@@ -135,10 +136,38 @@ def test_a_flipped_boolean_is_a_failure(folder: Path, board: list[str], tmp_path
         assert (said.code, said.line.startswith("FAIL")) == (1, True), said
 
 
+def test_a_run_over_three_shapes_is_compared_shape_by_shape(folder: Path, board: list[str], tmp_path: Path) -> None:
+    """As a program leaves them that runs all three: the output of fixed size has one name, and is of the last shape."""
+    home = folder / "dynamic_fixed"
+    model = ["--model", str(walk_of(folder, "dynamic_fixed-fp16", board).rknn)]
+    for number in range(3):
+        for file in (home / f"fp16-{number}/run/dumps").iterdir():
+            shutil.copy(file, tmp_path)
+    for number, given in ((0, model), (1, []), (2, model)):
+        out = tmp_path.with_name(f"compared{number}.json")
+        said = command(
+            "compare", "compare-dumps", str(tmp_path), str(home / f"fp16-{number}/sim"), *given, "--json", str(out)
+        )
+        compared = json.loads(out.read_text())
+        # Everything of this shape agrees, and what may be of another is no pass.
+        assert said.code == 3, said
+        assert {pair["verdict"] for pair in compared["pairs"]} == {"pass"}
+        assert len(compared["pairs"]) >= 2
+        lost = [item for item in compared["not_compared"] if "written again at every shape" in item["detail"]]
+        assert lost
+        assert any("several input shapes" in text for text in compared["warnings"])
+    altered = next(tmp_path.glob("001_ConvRelu_y_shape_1_4_16_6_*.npy"))
+    np.save(altered, np.load(altered) * 1.5)
+    codes = [
+        command("compare", "compare-dumps", str(tmp_path), str(home / f"fp16-{number}/sim"), *model).code
+        for number in range(3)
+    ]
+    assert codes == [3, 1, 3]
+
+
 def test_dumps_of_one_shape_do_not_pass_for_another(folder: Path, board: list[str]) -> None:
-    home = folder / "dynamic3d"
-    walk = walk_of(folder, "dynamic3d-int8", board)
-    said = command(
-        "compare", "compare-dumps", str(home / "int8-0/run"), str(home / "int8-1/sim"), "--model", str(walk.rknn)
-    )
+    home = folder / "dynamic_fixed"
+    rknn = str(walk_of(folder, "dynamic_fixed-fp16", board).rknn)
+    run, sim = str(home / "fp16-0/run"), str(home / "fp16-1/sim")
+    said = command("compare", "compare-dumps", run, sim, "--model", rknn)
     assert said.code != 0 and not said.line.startswith("PASS")
