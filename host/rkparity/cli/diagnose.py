@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("run", metavar="RUN", type=Path, nargs="?", help="board or application run, or folder of dumps")
+    parser.add_argument(
+        "run", metavar="RUN", type=Path, nargs="?", help="board or application run, folder of dumps, or a log alone"
+    )
     parser.add_argument(
         "reference", metavar="REFERENCE", type=Path, nargs="?", help="simulator run, or toolkit snapshot"
     )
@@ -53,6 +55,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Diagnoses, prints, writes; returns the exit code."""
+    if _is_bare_log(arguments):
+        return _diagnose_log(arguments)
     _check(arguments)
     if arguments.repeat:
         from rkparity.diagnose.diagnose import diagnose_repeats
@@ -68,6 +72,24 @@ def run(arguments: argparse.Namespace) -> int:
         if path is not None:
             print(f"written: {path}")
     return int(diagnosis.exit_code)
+
+
+def _is_bare_log(arguments: argparse.Namespace) -> bool:
+    from rkparity.lint.bare_log import is_log
+
+    return arguments.run is not None and arguments.reference is None and not arguments.repeat and is_log(arguments.run)
+
+
+def _diagnose_log(arguments: argparse.Namespace) -> int:
+    """What a log alone says: the lint's findings about its lines, and what it cannot say."""
+    from rkparity.cli import lint
+
+    for option in ("trace", "picture", "resimulated", "golden", "output"):
+        if getattr(arguments, option) is not None:
+            raise UsageError(f"--{option} needs a run, {arguments.run} is a log", hint="give RUN and REFERENCE")
+    models = [arguments.model] if arguments.model is not None else []
+    given = argparse.Namespace(path=arguments.run, model=models, reference=[], json=arguments.json, list_rules=False)
+    return lint.run(given)
 
 
 def _check(arguments: argparse.Namespace) -> None:

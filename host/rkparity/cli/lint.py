@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("path", type=Path, nargs="?", metavar="TRACE|RUN", help="trace file, folder of traces, or run")
+    parser.add_argument(
+        "path", type=Path, nargs="?", metavar="TRACE|RUN|LOG", help="trace file, folder of traces, run, or log"
+    )
     parser.add_argument(
         "--model",
         type=Path,

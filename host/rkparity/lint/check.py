@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from rkparity.errors import UsageError
 from rkparity.findings.finding import Finding, Severity
+from rkparity.lint.bare_log import check_errors, check_versions, is_log, not_in_a_log
 from rkparity.lint.registry import check
-from rkparity.lint.rule import Unchecked
+from rkparity.lint.rule import Observation, Rule, Unchecked
 from rkparity.lint.rules_death import Ending, read_ending
-from rkparity.lint.rules_log import read_logs
+from rkparity.lint.rules_log import check_log, read_logs
 from rkparity.lint.rules_outputs import unseen_outputs
-from rkparity.lint.subject import Subject
+from rkparity.lint.subject import LogLine, Subject
 from rkparity.runs import RunReader
 from rkparity.runs.void_values import VOID_MARK
 from rkparity.trace import Trace, find_traces, read_trace
@@ -56,8 +57,9 @@ def lint(
     `references` belongs to one of them (to whatever context has inputs of those names, when that is None). Raises
     UsageError when there is nothing to look at or a model is not a traced one, DataError for a damaged trace.
     """
-    logs = _logs_of(path)
-    traces = [read_trace(file) for file in find_traces(path)]
+    bare = is_log(path)
+    logs = [path] if bare else _logs_of(path)
+    traces = [] if bare else [read_trace(file) for file in find_traces(path)]
     if not traces and not logs:
         raise UsageError(f"{path}: holds no trace (rkparity-PID.jsonl) and no captured output", hint=_NO_LAYER_HINT)
     models = (*([model] if model is not None else []), *models)
@@ -65,13 +67,20 @@ def lint(
     subjects = [Subject(trace, models, references) for trace in traces]
     for given in models if traces else ():
         _check_model(path, given, subjects)
+    lines = read_logs(logs)
+    more = _of_bare_log(path, lines) if bare else ()
     return Lint(
         path,
         tuple((trace.start.pid, trace.start.exe, len(trace.calls)) for trace in traces),
         tuple(log.name for log in logs),
-        check(subjects, read_logs(logs), _ending_of(path, logs)),
-        tuple(_unchecked(subjects, bool(logs), models, references)),
+        check(subjects, lines, _ending_of(path, logs), more),
+        not_in_a_log() if bare else tuple(_unchecked(subjects, bool(logs), models, references)),
     )
+
+
+def _of_bare_log(path: Path, lines: Sequence[LogLine]) -> tuple[tuple[Rule, Observation], ...]:
+    known = {str(observation.values["where"]) for _, observation in check_log(lines)}
+    return (*check_versions(lines), *check_errors(path, known))
 
 
 def _logs_of(path: Path) -> list[Path]:

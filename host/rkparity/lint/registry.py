@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from rkparity.findings.finding import SEVERITY_ORDER, Calls, Finding, FindingStage
 from rkparity.lint import (
+    bare_log,
     rules_content,
     rules_death,
     rules_inputs,
@@ -33,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     *rules_lifetime.RULES,
     *rules_death.RULES,
     *rules_death.RUN_RULES,
+    *bare_log.RULES,
     *rules_versions.RULES,
     *rules_log.RULES,
 )
@@ -49,7 +51,10 @@ class _Seen:
 
 
 def check(
-    subjects: Sequence[Subject], log: Iterable[LogLine] = (), ending: rules_death.Ending | None = None
+    subjects: Sequence[Subject],
+    log: Iterable[LogLine] = (),
+    ending: rules_death.Ending | None = None,
+    more: Sequence[tuple[Rule, Observation]] = (),
 ) -> tuple[Finding, ...]:
     """Every rule over every process, over the run's log and its end: findings by severity, then by process and call."""
     seen = [
@@ -58,6 +63,7 @@ def check(
         for rule in RULES
         for observation in rule.check(_whole(rule, subject))
     ]
+    seen += [_Seen(rule, 0, observation) for rule, observation in more]
     if ending is not None:
         traces = [subject.trace for subject in subjects]
         seen += [_Seen(rule, 0, observation) for rule, observation in rules_death.check_ending(ending, traces)]

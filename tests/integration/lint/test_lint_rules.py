@@ -153,6 +153,7 @@ def test_every_rule_of_the_calls_has_a_program() -> None:
         "input-differs-from-reference",
         *("died-in-call", "ended-without-exit", "ended-by-signal", "exit-code", "no-library-call", "not-started"),
         "outputs-released-twice",
+        "version-log",
         "function-missing",
         "output-not-finite",
         "output-unstable",
