@@ -133,7 +133,7 @@ def _start(arguments: argparse.Namespace) -> int:
 
     if not arguments.model:
         raise UsageError("no model was given", hint="rkparity emulator start --model M.rknn")
-    models = ModelCatalogue(find_toolkit_python(arguments.toolkit_python), arguments.model)
+    models = ModelCatalogue(lambda: find_toolkit_python(arguments.toolkit_python), arguments.model)
     guest = _guest(arguments)
     _tell_void(models, guest)
     serve(
@@ -200,7 +200,7 @@ def _run_program(arguments: argparse.Namespace) -> int:
     if not arguments.model:
         raise UsageError("no model was given", hint=f"rkparity emulator {arguments.action} --model M.rknn ...")
     guest = _guest(arguments)
-    models = ModelCatalogue(find_toolkit_python(arguments.toolkit_python), arguments.model)
+    models = ModelCatalogue(lambda: find_toolkit_python(arguments.toolkit_python), arguments.model)
     _tell_void(models, guest)
     with tempfile.TemporaryDirectory(prefix="rkp-") as folder, _runtime(
         arguments, models, Path(folder), guest, chip_of(arguments.model)

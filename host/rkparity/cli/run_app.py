@@ -113,7 +113,7 @@ def _virtual(arguments: argparse.Namespace, program: Sequence[str], samples: Pat
     from rkparity.emulator.runtime import EmulatedRuntime
     from rkparity.toolkit.bootstrap import find_toolkit_python
 
-    models = ModelCatalogue(find_toolkit_python(arguments.toolkit_python), arguments.virtual)
+    models = ModelCatalogue(lambda: find_toolkit_python(arguments.toolkit_python), arguments.virtual)
     with tempfile.TemporaryDirectory(prefix="rkp-") as folder, EmulatedRuntime(models, Path(folder)) as runtime:
         arguments.work_dir = arguments.work_dir or f"{Path(folder).resolve()}/work"
         environment = {**runtime.environment(), **_environment(arguments)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rkparity.emulator.description import check_emulated
@@ -20,8 +20,11 @@ from rkparity.toolkit.worker_client import Worker
 class ModelCatalogue:
     """The models given by files or folders, built in one toolkit worker when first needed. Safe for several threads."""
 
-    def __init__(self, python: Path, models: Sequence[Path]) -> None:
-        """`python` is the toolkit's interpreter. UsageError when a model does not exist."""
+    def __init__(self, python: Path | Callable[[], Path], models: Sequence[Path]) -> None:
+        """`python` is the toolkit's interpreter, or finds it when a model first has to be built.
+
+        UsageError when a model does not exist.
+        """
         for path in models:
             if not path.exists():
                 raise UsageError(f"{path}: does not exist")
@@ -75,6 +78,6 @@ class ModelCatalogue:
             return model, VoidSource(model)
         read_build_record(rknn)
         if self._worker is None:
-            self._worker = Worker(self._python)
+            self._worker = Worker(self._python() if callable(self._python) else self._python)
         built, _, _ = rebuild(self._worker, rknn)
         return model, SimulatorSource(self._worker, built, model)

@@ -18,8 +18,10 @@ from emulated_library import Runtime
 from emulator_bench import DATA, ROOT, CountingModels
 
 from rkparity.emulator.catalogue import ModelCatalogue
-from rkparity.errors import DataError, UsageError
+from rkparity.emulator.protocol import GraphValue
+from rkparity.errors import DataError
 from rkparity.model import read_model
+from rkparity.runs.void_values import VOID_MARK
 from rkparity.toolkit.build_record import read_build_record, write_build_record
 from rkparity.toolkit.spec import BuildSpec, Framework
 from rkparity.toolkit.worker_client import Worker
@@ -375,8 +377,20 @@ def test_record_of_another_build_is_refused(toolkit_python: Path, models: Path, 
         catalogue.close()
 
 
-def test_missing_record_is_said(toolkit_python: Path, models: Path) -> None:
-    catalogue = ModelCatalogue(toolkit_python, [models / "t1_net_25.rknn"])
-    with pytest.raises(UsageError, match=r"t1_net_25\.rknn: has no build record"):
-        catalogue.prepare()
+def test_a_model_without_a_record_has_no_values_and_needs_no_toolkit(models: Path) -> None:
+    def no_toolkit() -> Path:
+        raise AssertionError("a toolkit was asked for")
+
+    rknn = models / "t1_net_25.rknn"
+    catalogue = ModelCatalogue(no_toolkit, [rknn])
+    catalogue.prepare()
+    model, source = catalogue.open(hashlib.sha256(rknn.read_bytes()).hexdigest())
     catalogue.close()
+    assert catalogue.void_files() == [rknn] and source.description.startswith(VOID_MARK)
+    (tensor,) = model.input_tensors
+    data = np.zeros(tensor.shape, tensor.dtype).tobytes()
+    values = source.compute([GraphValue(tensor.dtype, memoryview(data), False)], want_layers=True)
+    assert dict(values.layers) == {} and not any(output.any() for output in values.outputs)
+    assert [output.dtype.name for output in values.outputs] == [item.dtype for item in model.output_tensors]
+    with pytest.raises(DataError, match="bytes of"):
+        source.compute([GraphValue(tensor.dtype, memoryview(data[1:]), False)], want_layers=False)
