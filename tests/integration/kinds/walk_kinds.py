@@ -102,6 +102,10 @@ class Walk:
             + (f" ({stage['facts'][0]})" if stage["verdict"] not in _FINE else "")
             for stage in stages
         )
+        unjudged = [fact for stage in stages for fact in stage["facts"] if "end to end only" in fact]
+        if unjudged and checked.code == 0:
+            # Every layer can be recomputed on the virtual board's inputs: the toolkit and the build record are there.
+            return [step, Step("check", 1, unjudged[0])]
         return [step, Step("check", checked.code, text)]
 
 

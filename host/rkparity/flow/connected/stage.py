@@ -59,6 +59,11 @@ def run(context: Context) -> StageResult:
         lite = run_lite(transport, deployed, context.board.work_dir)
     dumps = report.run
     outputs = board_outputs(dumps)
+    simulator, golden, thresholds = deployed.simulation.simulator, deployed.simulation.golden, _thresholds(context)
+    comparison = compare_with_local(
+        dumps, Judging(simulator, deployed.model, golden, thresholds), local_settings(context, deployed)
+    )
+    # After the local run: the analysis leaves the built model without its simulator.
     context.say("connected: the toolkit's own analysis")
     rows = analyse_board(
         context.worker,
@@ -67,10 +72,6 @@ def run(context: Context) -> StageResult:
         dumps / "dumps",
         outputs,
         folder / TABLE_NAME,
-    )
-    simulator, golden, thresholds = deployed.simulation.simulator, deployed.simulation.golden, _thresholds(context)
-    comparison = compare_with_local(
-        dumps, Judging(simulator, deployed.model, golden, thresholds), local_settings(context, deployed)
     )
     material = Material(golden=golden, model=deployed.model, thresholds=thresholds)
     diagnosis = diagnose_comparison(comparison, dumps, simulator, material)
