@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -67,6 +67,14 @@ class VoidSource:
         return RunValues(tuple(np.zeros(int(np.prod(t.shape)), t.dtype) for t in self._model.output_tensors), {})
 
 
+@runtime_checkable
+class SelectiveSource(Protocol):
+    """A source that can compute some layers only."""
+
+    def compute_tensors(self, inputs: Sequence[GraphValue], names: Collection[str]) -> RunValues:
+        """As `compute`, with the layers of these names only."""
+
+
 class SimulatorSource:
     """A model built in a toolkit worker. The build must be that of the `.rknn` file; `catalogue` checks that."""
 
@@ -98,12 +106,17 @@ class SimulatorSource:
 
     def compute(self, inputs: Sequence[GraphValue], *, want_layers: bool) -> RunValues:
         """One run of the simulator, from the very values the graph's input holds."""
+        names = {item.tensor.name for item in layer_tensors(self._model)} if want_layers else set()
+        return self.compute_tensors(inputs, names)
+
+    def compute_tensors(self, inputs: Sequence[GraphValue], names: Collection[str]) -> RunValues:
+        """As `compute`, with the layers of these names only: fetching all costs more than computing them."""
         shaped = self._shaped(inputs)
         layers: dict[str, NDArray[Any]] = {}
-        if want_layers:
-            wanted = {item.tensor.name: item.tensor for item in layer_tensors(self._model)}
-            names = list(dict.fromkeys(name for tensor in wanted.values() for name in simulator_names(tensor)))
-            values = self._worker.layers(self._built.model_id, shaped, names=names)
+        wanted = {item.tensor.name: item.tensor for item in layer_tensors(self._model) if item.tensor.name in names}
+        if wanted:
+            asked = list(dict.fromkeys(name for tensor in wanted.values() for name in simulator_names(tensor)))
+            values = self._worker.layers(self._built.model_id, shaped, names=asked)
             outputs = values.outputs
             for name, tensor in wanted.items():
                 found = next((other for other in simulator_names(tensor) if other in values.layers), None)

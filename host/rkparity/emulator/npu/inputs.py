@@ -78,17 +78,18 @@ def _pixels_are_converted(
 def _by_size(binding: Binding, memory: NpuMemory, found: list[int | None]) -> list[int | None]:
     """Inputs that only the CPU reads: the library makes the memories of inputs, then outputs, in their sizes.
 
-    Taken only when exactly one such row exists that agrees with the inputs whose addresses are known.
+    Taken only when exactly one such row exists that agrees with the inputs whose addresses are known; else, as programs
+    may make larger memories for outputs, when exactly one row of inputs does.
     """
     model = binding.model
-    tensors = [*model.input_tensors, *model.output_tensors]
-    known = [*found, *(None for _ in model.output_tensors)]
     items = [item for item in memory.in_order() if item.address != binding.base]
-    rows = [items[start : start + len(tensors)] for start in range(len(items) - len(tensors) + 1)]
-    fitting = [row for row in rows if all(map(_may_hold, row, tensors, known))]
-    if len(fitting) != 1:
-        return found
-    return [item.address for item in fitting[0][: len(found)]]
+    for tensors in ([*model.input_tensors, *model.output_tensors], [*model.input_tensors]):
+        known = [*found, *(None for _ in tensors[len(found) :])]
+        rows = [items[start : start + len(tensors)] for start in range(len(items) - len(tensors) + 1)]
+        fitting = [row for row in rows if all(map(_may_hold, row, tensors, known))]
+        if len(fitting) == 1:
+            return [item.address for item in fitting[0][: len(found)]]
+    return found
 
 
 def _may_hold(item: MemoryObject, tensor: ModelTensor, address: int | None) -> bool:

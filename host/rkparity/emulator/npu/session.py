@@ -16,7 +16,7 @@ from rkparity.emulator.npu.inputs import read_inputs
 from rkparity.emulator.npu.journal import Journal
 from rkparity.emulator.npu.layout import codes, native_bytes
 from rkparity.emulator.npu.memory import MemoryObject, NpuMemory
-from rkparity.emulator.values import DynamicSource, RunValues, ValueSource
+from rkparity.emulator.values import DynamicSource, RunValues, SelectiveSource, ValueSource
 from rkparity.errors import DataError, RkparityError
 from rkparity.model import Model, Node
 from rkparity.runs.dump_names import INPUT_OPERATOR, OUTPUT_OPERATOR
@@ -70,7 +70,10 @@ class TaskListRun:
     lock: threading.Lock = field(default_factory=threading.Lock)
     last_operator: int = -1
     words: NDArray[np.uint64] | None = None
+    inputs: Sequence[GraphValue] = ()
     values: RunValues | None = None
+    names: frozenset[str] | None = None
+    """The tensors computed in this run; None: all."""
     plan: FaultPlan = field(default_factory=FaultPlan)
 
 
@@ -104,12 +107,16 @@ class NpuBoard:
             raise DataError("this source of layer values has one set of input shapes")
         return source.at_graph(model.graph)
 
-    def compute(self, model: Model, inputs: Sequence[GraphValue], plan: FaultPlan) -> RunValues:
-        """One run of the simulator; runs of several programs wait for one another."""
+    def compute(
+        self, model: Model, inputs: Sequence[GraphValue], plan: FaultPlan, names: frozenset[str] | None
+    ) -> RunValues:
+        """One run of the simulator, at least of these tensors; runs of several programs wait for one another."""
         with self._simulator:
             source = self.source(model)
             if plan.alterations:
                 return require_alterable(source).compute_altered(inputs, plan.alterations, want_layers=True)
+            if names is not None and isinstance(source, SelectiveSource):
+                return source.compute_tensors(inputs, names)
             return source.compute(inputs, want_layers=True)
 
 
@@ -148,9 +155,12 @@ class GuestProgram:
             ranges = self._ranges(run.binding, submit)
             nodes = self._nodes(run.binding.model, ranges)
             if run.values is None or not nodes or nodes[0].index <= run.last_operator:
-                self._begin(run)
+                self._begin(run, whole=len(nodes) == 1)
             notes = []
             for node in nodes:
+                if len(nodes) == 1 and run.names is not None and not run.names.issuperset(_names(run, node)):
+                    run.names = None
+                    run.values = self._board.compute(run.binding.model, run.inputs, run.plan, None)
                 notes += self._compute(run, node, [item for item in ranges if item[0] == node.index])
             if nodes:
                 run.last_operator = nodes[-1].index
@@ -184,18 +194,23 @@ class GuestProgram:
         nodes = (model.nodes[operator] for operator in sorted(wanted))
         return [node for node in nodes if node.op_type != INPUT_OPERATOR]
 
-    def _begin(self, run: TaskListRun) -> None:
-        """The first submit of a run: the inputs are complete, and the simulator computes every layer from them."""
+    def _begin(self, run: TaskListRun, *, whole: bool) -> None:
+        """The first submit of a run: the inputs are complete, and the simulator computes from them.
+
+        A library that dumps, or measures, submits operators one by one and looks at each (`whole`); otherwise nobody
+        but the NPU reads what no operator of the CPU reads, and that is not computed.
+        """
         board, model = self._board, run.binding.model
         run.values = None
         run.plan = make_plan(board.faults(), model)
         with self._lock:
             run.words = run.binding.words(self._memory)
-            inputs = read_inputs(run.binding, run.words, self._memory, board.chip)
+            run.inputs = read_inputs(run.binding, run.words, self._memory, board.chip)
         time.sleep(run.plan.slow_s)
         if run.plan.fail_code:
             raise SubmitFailure(run.plan.fail_code)
-        run.values = board.compute(model, inputs, run.plan)
+        run.names = None if whole else read_by_cpu(run.binding)
+        run.values = board.compute(model, run.inputs, run.plan, run.names)
         board.journal.ran(model)
 
     def _compute(self, run: TaskListRun, node: Node, ranges: list[tuple[int, int, int]]) -> list[str]:
@@ -208,6 +223,8 @@ class GuestProgram:
             return [_note(node, why)] if self._board.journal.void(model, node, why) else []
         notes = []
         for index in node.outputs:
+            if run.names is not None and model.tensors[index].name not in run.names:
+                continue
             try:
                 self._write(run, index, ranges)
             except DataError as error:
@@ -241,6 +258,18 @@ class GuestProgram:
                 for task in range(start, start + number):
                     mask = int(binding.tasks["interrupt_mask"][task])
                     item.write(task * TASK.itemsize + place, mask.to_bytes(4, "little"))
+
+
+def read_by_cpu(binding: Binding) -> frozenset[str]:
+    """The tensors that operators without a task read, outputs of the model among them."""
+    model = binding.model
+    submitted = {int(operator) for operator in binding.commands.tasks["operator"]}
+    indices = {index for node in model.nodes if node.index not in submitted for index in node.inputs}
+    return frozenset(model.tensors[index].name for index in (*indices, *model.outputs))
+
+
+def _names(run: TaskListRun, node: Node) -> list[str]:
+    return [run.binding.model.tensors[index].name for index in node.outputs]
 
 
 def _note(node: Node, why: str) -> str:
