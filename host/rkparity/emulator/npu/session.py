@@ -16,7 +16,7 @@ from rkparity.emulator.npu.inputs import read_inputs
 from rkparity.emulator.npu.journal import Journal
 from rkparity.emulator.npu.layout import codes, native_bytes
 from rkparity.emulator.npu.memory import MemoryObject, NpuMemory
-from rkparity.emulator.values import DynamicSource, RunValues, SelectiveSource, ValueSource
+from rkparity.emulator.values import DynamicSource, RunValues, SelectiveSource, ValueSource, VoidSource
 from rkparity.errors import DataError, RkparityError
 from rkparity.model import Model, Node
 from rkparity.runs.dump_names import INPUT_OPERATOR, OUTPUT_OPERATOR
@@ -113,6 +113,11 @@ class NpuBoard:
         """One run of the simulator, at least of these tensors; runs of several programs wait for one another."""
         with self._simulator:
             source = self.source(model)
+            if isinstance(source, VoidSource):
+                raise DataError(
+                    f"{model.path.name} has no build record, so no simulator can be made of it",
+                    hint="build the model with `rkparity build`, which leaves M.rknn.build.json beside it",
+                )
             if plan.alterations:
                 return require_alterable(source).compute_altered(inputs, plan.alterations, want_layers=True)
             if names is not None and isinstance(source, SelectiveSource):
