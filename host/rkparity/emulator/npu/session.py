@@ -160,7 +160,9 @@ class GuestProgram:
             ranges = self._ranges(run.binding, submit)
             nodes = self._nodes(run.binding.model, ranges)
             if run.values is None or not nodes or nodes[0].index <= run.last_operator:
-                self._begin(run, whole=len(nodes) == 1)
+                self._begin(
+                    run, whole=len(nodes) == 1 and not read_by_cpu(run.binding).issuperset(_names(run, nodes[0]))
+                )
             notes = []
             for node in nodes:
                 if len(nodes) == 1 and run.names is not None and not run.names.issuperset(_names(run, node)):
