@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from toolkit_cases import toolkit_python
 
+from rkparity.errors import ToolkitError
+from rkparity.original.engine import run_original
 from rkparity.toolkit.spec import BuildSpec, Framework
 from rkparity.toolkit.worker_client import Worker
 from support import require
@@ -122,3 +125,17 @@ def test_what_a_framework_refuses_is_told_in_its_own_line(tmp_path: Path) -> Non
         )  # fmt: skip
         assert done.returncode == 3
         assert done.stderr.startswith(f"rkparity: error: {said}"), done.stderr
+
+
+def test_whole_numbers_reach_an_onnx_model_in_the_type_it_asks_for(tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    command = [str(toolkit_python()), str(MAKER), "text_transformer", "1,8", "1", str(model)]
+    subprocess.run(command, capture_output=True, check=True)
+    tokens = np.arange(8, dtype=np.int64).reshape(1, 8)
+    with Worker(toolkit_python(), timeout_s=300) as worker:
+        spec = BuildSpec(Framework.ONNX, str(model))
+        first, second = (run_original(worker, spec, [tokens.astype(kind)]).outputs for kind in ("int64", "float32"))
+        assert first["logits"].shape == (1, 8, 100)
+        np.testing.assert_array_equal(first["logits"], second["logits"])
+        with pytest.raises(ToolkitError, match="input input_ids takes int64, and the sample is not whole numbers"):
+            run_original(worker, spec, [tokens + np.float32(0.5)])

@@ -116,16 +116,29 @@ def _onnx(model: str, arrays: list[Any], outputs: list[str] | None, layers: bool
         feeds = session.get_inputs()
         if len(feeds) != len(arrays):
             raise JobFailed("argument", "ONNX Runtime", f"the model has {len(feeds)} inputs, {len(arrays)} were given")
-        kinds = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
-        kinds.update({f"tensor({name})": np.dtype(name).type for name in _INTEGERS})
-        given = {
-            feed.name: array.astype(kinds[feed.type]) if feed.type in kinds else array
-            for feed, array in zip(feeds, arrays)
-        }
+        given = {feed.name: _as_fed(array, feed.type, feed.name) for feed, array in zip(feeds, arrays)}
         names = list(dict.fromkeys([*wanted, *extra]))
         values = dict(zip(names, session.run(names, given)))
     engine = f"ONNX Runtime {onnxruntime.__version__}"
     return engine, [(name, values[name]) for name in wanted], [(name, values[name]) for name in extra if layers]
+
+
+_FED = {
+    "float": "float32",
+    "float16": "float16",
+    "double": "float64",
+    **{name: name for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool")},
+}
+
+
+def _as_fed(array: Any, kind: str, name: str) -> Any:
+    """An array in the type of an input, such as `tensor(int64)`; JobFailed when it asks for integers in vain."""
+    dtype = _FED.get(kind[len("tensor(") : -1])
+    if dtype is None:
+        return array
+    if array.dtype.kind == "f" and np.dtype(dtype).kind in "iub" and not np.array_equal(array, np.rint(array)):
+        raise JobFailed("argument", "ONNX Runtime", f"input {name} takes {dtype}, and the sample is not whole numbers")
+    return array.astype(dtype)
 
 
 def _opencv(
