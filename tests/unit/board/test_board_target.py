@@ -179,7 +179,7 @@ def test_inputs_are_checked_before_anything_is_sent(tmp_path: Path) -> None:
 
 
 def test_text_from_a_board_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    assert printable("a\x1b[2Jb\r\nü\udcff") == "a\\x1b[2Jb\\r\\nü\\udcff"
+    assert printable("a\x1b[2Jb\r\nü\udcff") == "a\\x1b[2Jb\\x0d\\x0aü\\udcff"
     PlainReporter().note("\x1b]0;title\x07")
     assert capsys.readouterr().err == "\\x1b]0;title\\x07\n"
     assert [size_text(value) for value in (999, 1500, 2_500_000, 3e9)] == ["999 B", "1.5 kB", "2.5 MB", "3.00 GB"]
