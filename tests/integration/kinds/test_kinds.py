@@ -34,6 +34,8 @@ RUN += ("rknn_batch4d-fp16", "out_int64-int8")
 CHECKED = ("in3_mixed-fp16", "where_bool-fp16", "dynamic3d-int8", "nhwc_onnx-fp16")
 # The mean of noise is about 0: no scale serves it, and the check says so. An output without elements is left out.
 JUDGED_BAD = ("out_scalar-int8", "empty_out-fp16", "empty_out-int8", "in3_mixed-int8")
+# The search for settings does not measure plain int8 inputs and rknn_batch_size: stage quantized is incomplete.
+JUDGED_BAD += ("in_int8-int8", "rknn_batch4d-int8")
 
 
 @pytest.fixture(scope="module")

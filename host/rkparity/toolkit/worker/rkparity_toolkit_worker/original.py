@@ -13,7 +13,6 @@ from rkparity_toolkit_worker.capture import save
 from rkparity_toolkit_worker.failures import JobFailed, ToolkitCall, need_package, need_torch
 
 Named = Sequence["tuple[str, Any]"]
-_INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 
 
 def table() -> dict[str, Callable[..., Any]]:
@@ -118,7 +117,8 @@ def _onnx(model: str, arrays: list[Any], outputs: list[str] | None, layers: bool
             raise JobFailed("argument", "ONNX Runtime", f"the model has {len(feeds)} inputs, {len(arrays)} were given")
         given = {feed.name: _as_fed(array, feed.type, feed.name) for feed, array in zip(feeds, arrays)}
         names = list(dict.fromkeys([*wanted, *extra]))
-        values = dict(zip(names, session.run(names, given)))
+        runs = [session.run(names, part) for part in _samples(feeds, given)]
+        values = dict(zip(names, runs[0] if len(runs) == 1 else [_joined(parts) for parts in zip(*runs)]))
     engine = f"ONNX Runtime {onnxruntime.__version__}"
     return engine, [(name, values[name]) for name in wanted], [(name, values[name]) for name in extra if layers]
 
@@ -139,6 +139,22 @@ def _as_fed(array: Any, kind: str, name: str) -> Any:
     if array.dtype.kind == "f" and np.dtype(dtype).kind in "iub" and not np.array_equal(array, np.rint(array)):
         raise JobFailed("argument", "ONNX Runtime", f"input {name} takes {dtype}, and the sample is not whole numbers")
     return array.astype(dtype)
+
+
+def _samples(feeds: Any, given: dict[str, Any]) -> list[dict[str, Any]]:
+    """The inputs split into runs: with rknn_batch_size N the sample holds N times the model's own first dimension."""
+    times = set()
+    for feed in feeds:
+        own, size = (feed.shape or [None])[0], (given[feed.name].shape or (0,))[0]
+        times.add(size // own if isinstance(own, int) and own > 0 and size % own == 0 else 1)
+    count = times.pop() if len(times) == 1 else 1
+    if count <= 1:
+        return [given]
+    return [{name: np.split(array, count)[index] for name, array in given.items()} for index in range(count)]
+
+
+def _joined(parts: Any) -> Any:
+    return np.concatenate([np.atleast_1d(part) for part in parts])
 
 
 def _opencv(
