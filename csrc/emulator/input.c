@@ -206,7 +206,7 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
     int level = context->level;
     size_t nbytes = emu_type_nbytes(input->type);
     if (nbytes == 0) {
-        if (context->version->names_unknown_type && (unsigned)input->type >= RKABI_TYPE_COUNT) /* evidence 152_err_type_99 */
+        if (context->version->names_unknown_type) /* evidence 152_err_type_99; int16 on the real 1.5.2 */
             emu_log(level, 'W', "convert_type: unknown type: %d", (int)input->type);
         emu_log(level, 'W', "Unknow dtype to get bytes: 0");
         emu_log(level, 'E', "rknn_inputs_set, param input size(%u) < model input size(-%zu)", input->size, tensor->n_elems);
@@ -243,6 +243,13 @@ int emu_input_set(emu_context *context, uint32_t index, const rkabi_input *input
         if (input->fmt == RKABI_FMT_NCHW && context->version->nchw_crashes) {
             emu_log(level, 'D', "normalize target: CPU");
             return emu_would_crash(context->level, "rknn_inputs_set", "fmt NCHW on a 4-D input (evidence 160_gen_u8_nchw_pt0); use NHWC");
+        }
+        if (state->npu_normalizes && input->fmt == RKABI_FMT_UNDEFINED && input->type == RKABI_TYPE_UINT8) {
+            /* Once the NPU normalises, the memory holds uint8 (two tries on the real 1.5.2). */
+            emu_log(level, 'D', "normalize target: CPU");
+            emu_log(level, 'E', "Normalize does not support for this data type. src type(2), dst type fbs::TensorType_UINT8");
+            emu_log(level, 'E', "rknn_inputs_set, normalize error(-1) index=%u", index);
+            return RKABI_OK;
         }
         if (input->fmt == RKABI_FMT_NCHW || input->fmt == RKABI_FMT_UNDEFINED || input->fmt == RKABI_FMT_NC1HWC2)
             return refuse_layout(context, index, input->fmt);
