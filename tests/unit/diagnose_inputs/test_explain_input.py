@@ -72,6 +72,22 @@ def test_named_changes(ids: tuple[str, ...]) -> None:
     assert all(finding.fix and finding.severity is Severity.ERROR for finding in answer.findings)
 
 
+@pytest.mark.parametrize("kind", ["grain", "softened", "edge"])
+def test_steps_that_explain_little_are_not_believed(kind: str) -> None:
+    seen = PICTURE.astype(np.int16)
+    if kind == "grain":
+        seen += np.random.default_rng(1).integers(-2, 3, seen.shape).astype(np.int16)
+    elif kind == "softened":
+        seen[:, 1:-1] = (seen[:, :-2] + 2 * seen[:, 1:-1] + seen[:, 2:]) // 4
+    else:
+        seen[:6] += np.random.default_rng(2).integers(0, 9, seen[:6].shape).astype(np.int16)
+    answer = explain(np.clip(seen, 0, 255).astype(np.uint8))
+    for item in answer.hypotheses:
+        assert item.confidence <= 0.6 or item.explained >= 0.5, item
+    shown = [item for finding in answer.findings for item in finding.evidence if item.kind == "runner-up"]
+    assert all(item.numbers.get("explained", 1.0) >= 0.05 for item in shown)
+
+
 def test_row_stride_is_measured() -> None:
     padded = np.zeros((96, 128, 3), np.uint8)
     padded[:, :120] = PICTURE

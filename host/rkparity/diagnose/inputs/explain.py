@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # A chain is believed when what it leaves is at most one unit and most elements are within one unit of it; when nearly
 # all are, some may be further off. All that it leaves must be small against what is seen.
 _MATCHED, _LEAST_MATCHED, _RMS, _RMS_MATCHED, _RELATIVE = 0.97, 0.85, 1.0, 1.5, 0.3
+_LEAST_EXPLAINED = 0.5
 _TIE = 0.75
 
 
@@ -163,7 +164,8 @@ def _remaining(fit: Fit) -> str:
 
 def _is_believed(best: InputHypothesis) -> bool:
     exact = best.residual <= (_RMS if best.matched < _MATCHED else _RMS_MATCHED) and best.matched >= _LEAST_MATCHED
-    return exact and best.relative < _RELATIVE
+    # Steps that leave the difference as it was fit only because there was little of it: they are no explanation.
+    return exact and best.relative < _RELATIVE and best.explained >= _LEAST_EXPLAINED
 
 
 def _ties(hypotheses: tuple[InputHypothesis, ...], checked: list[Checked]) -> tuple[InputHypothesis, ...]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from rkparity.diagnose.inputs.problem import Problem
 
+# A runner-up that explains less than this share of the difference explains nothing.
+_WORTH_SHOWING = 0.05
+
 
 def with_findings(
     answer: InputExplanation, observed: ObservedInput, problem: Problem, folder: Path | None
@@ -36,6 +39,7 @@ def with_findings(
                 {"explained": item.explained, "residual": item.residual, "matched": item.matched},
             )
             for item in answer.hypotheses[:3]
+            if item.explained >= _WORTH_SHOWING
         ]
         findings.append(
             cause_of(UNEXPLAINED).finding(
@@ -57,7 +61,8 @@ def _of_chain(
     tied_steps = {step.id for step in best.steps}
     for item in answer.tied:
         tied_steps &= {step.id for step in item.steps}
-    others = [item for item in answer.hypotheses[1:] if item not in answer.tied][:1]
+    worth = [item for item in answer.hypotheses[1:] if item.explained >= _WORTH_SHOWING]
+    others = [item for item in worth if item not in answer.tied][:1]
     evidence = [
         Evidence(
             "residual",
