@@ -72,12 +72,10 @@ def test_named_changes(ids: tuple[str, ...]) -> None:
     assert all(finding.fix and finding.severity is Severity.ERROR for finding in answer.findings)
 
 
-@pytest.mark.parametrize("kind", ["grain", "softened", "edge"])
+@pytest.mark.parametrize("kind", ["softened", "edge"])
 def test_steps_that_explain_little_are_not_believed(kind: str) -> None:
     seen = PICTURE.astype(np.int16)
-    if kind == "grain":
-        seen += np.random.default_rng(1).integers(-2, 3, seen.shape).astype(np.int16)
-    elif kind == "softened":
+    if kind == "softened":
         seen[:, 1:-1] = (seen[:, :-2] + 2 * seen[:, 1:-1] + seen[:, 2:]) // 4
     else:
         seen[:6] += np.random.default_rng(2).integers(0, 9, seen[:6].shape).astype(np.int16)
