@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # A chain is believed when what it leaves is at most one unit and most elements are within one unit of it; when nearly
 # all are, some may be further off. All that it leaves must be small against what is seen.
 _MATCHED, _LEAST_MATCHED, _RMS, _RMS_MATCHED, _RELATIVE = 0.97, 0.85, 1.0, 1.5, 0.3
-_LEAST_EXPLAINED = 0.5
+_LEAST_EXPLAINED = 0.25
 _TIE = 0.75
 
 
