@@ -30,7 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "model": {"runs"},
     "toolkit": {"runs", "model"},
     "original": {"runs", "model", "toolkit"},
-    "board": {"runs", "model"},
+    "board": {"findings", "runs", "model"},
     "compare": {"runs", "model"},
     "trace": {"runs", "model"},
     "lint": {"findings", "runs", "model", "trace"},

@@ -37,21 +37,15 @@ def run(arguments: argparse.Namespace, events: EventStream) -> dict[str, Any]:
     library = choose_library(job.library)
     try:
         result = run_in_child(lambda child: run_job(job, library, child), events, log_path, job.timeout_s)
-    except AgentFailure as failure:
+    except AgentFailure:
         _tell_log(events, RuntimeLog.read(log_path))
-        # A call that fails after a hidden failure fails because of it.
-        raise RuntimeLog.read(log_path).hidden_failure() or failure from failure
+        raise
     log = RuntimeLog.read(log_path)
-    failure_hidden = log.hidden_failure()
-    if failure_hidden is None and job.dump_dir is not None:
-        failure_hidden = log.dump_failure(job.dump_dir)
-    if failure_hidden is not None:
-        _tell_log(events, log)
-        raise failure_hidden
     result.update({"dumps": [], "missing_dumps": [], "dump_problems": []})
     if job.dump_dir is not None:
         result.update(listing(Path(job.dump_dir), log.dumped))
         if not result["dumps"]:
+            _tell_log(events, log)
             raise AgentFailure(
                 "dumps",
                 f"the runtime wrote no dump into {job.dump_dir}",

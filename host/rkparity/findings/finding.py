@@ -21,6 +21,8 @@ class FindingStage(str, enum.Enum):
     OUTPUT = "output"
     REPEAT = "repeat"
     """Runs of the same input that differ, or of different inputs that do not."""
+    CALLS = "calls"
+    """How the program calls the runtime."""
 
 
 class Severity(str, enum.Enum):

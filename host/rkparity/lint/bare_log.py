@@ -7,9 +7,10 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from rkparity.findings import Severity
+from rkparity.findings.runtime_log import LogLine
 from rkparity.lint.rule import Observation, Rule, Unchecked
 from rkparity.lint.rules_versions import version_of
-from rkparity.lint.subject import LogLine, Subject
+from rkparity.lint.subject import Subject
 
 _HEAD_NBYTES = 4096
 _RUNTIME = re.compile(r"librknnm?rt version: (\d+\.\d+\.\d+)")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from rkparity.errors import UsageError
 from rkparity.findings.finding import Finding, Severity
+from rkparity.findings.runtime_log import LogLine
 from rkparity.lint.bare_log import check_errors, check_versions, is_log, not_in_a_log
 from rkparity.lint.registry import check
 from rkparity.lint.rule import Observation, Rule, Unchecked
 from rkparity.lint.rules_death import Ending, read_ending
 from rkparity.lint.rules_log import check_log, read_logs
 from rkparity.lint.rules_outputs import unseen_outputs
-from rkparity.lint.subject import LogLine, Subject
+from rkparity.lint.subject import Subject
 from rkparity.runs import RunReader
 from rkparity.runs.void_values import VOID_MARK
 from rkparity.trace import Trace, find_traces, read_trace

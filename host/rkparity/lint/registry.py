@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rkparity.findings.finding import SEVERITY_ORDER, Calls, Finding, FindingStage
+from rkparity.findings.runtime_log import LogLine
 from rkparity.lint import (
     bare_log,
     rules_content,
@@ -21,7 +22,7 @@ from rkparity.lint import (
     rules_zero_copy,
 )
 from rkparity.lint.rule import MAX_CALLS_NAMED, Observation, Rule
-from rkparity.lint.subject import LogLine, Subject
+from rkparity.lint.subject import Subject
 
 RULES: tuple[Rule, ...] = (
     *rules_inputs.RULES,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rkparity.errors import DataError
 from rkparity.findings.finding import Severity
+from rkparity.findings.runtime_log import LogLine
 from rkparity.lint.rule import Observation, Rule
-from rkparity.lint.subject import LogLine, Subject
+from rkparity.lint.subject import Subject
 
 MAX_LOG_NBYTES = 256 << 20
 _MAX_LINE_NBYTES = 4096

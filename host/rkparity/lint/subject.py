@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rkparity.findings.runtime_log import LogLine
 from rkparity.runs.void_values import VOID_MARK
 from rkparity.trace import (
     InputGiven,
@@ -45,15 +46,6 @@ FLOAT_TYPES = ("FLOAT32", "FLOAT16", "BFLOAT16")
 BYTE_TYPES = ("UINT8", "INT8")
 # Chips whose runtime is the mini runtime, librknnmrt (RKNN manual, zero-copy API).
 MINI_CHIPS = ("rv1103", "rv1106")
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """A line that librknnrt printed: `level` is E, W, I or D; `where` is FILE:NUMBER."""
-
-    where: str
-    level: str
-    text: str
 
 
 @dataclass(frozen=True)

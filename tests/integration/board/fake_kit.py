@@ -31,6 +31,7 @@ assert os.path.getsize(job["model"]) > 0 and all(os.path.getsize(given["file"]) 
 os.mkdir(job["dump_dir"])
 os.mkdir(job["output_dir"])
 with open(job["output_dir"] + "/runtime.log", "w") as log:
+    log.write(@LOG@)
     log.write("I RKNN: the runtime's last words\\n")
 say("log", level="info", message="job " + json.dumps(job, sort_keys=True))
 npy(job["dump_dir"] + "/000_InputOperator_input_shape_1_3_4_4_uint8.npy", "|u1", (1, 3, 4, 4), bytes(range(48)))
@@ -54,17 +55,18 @@ short = 8 if MODE == "truncated" else 0
 npy(job["dump_dir"] + "/001_OutputOperator_out_shape_1_4_float.npy", "<f4", (1, 4), DATA[short:])
 npy(job["output_dir"] + "/output0.npy", "<f4", (1, 4), DATA)
 say("result", sdk={"api_version": "2.9.9 (fake)", "driver_version": "0.9.8"}, emulated=False, run_us=[1500, 1200],
-    inputs=[{"name": "input"}], outputs=[{"name": "out", "file": "output0.npy"}], log_messages=[
-        {"level": "warning", "message": "query is deprecated", "count": 1}],
+    inputs=[{"name": "input"}], outputs=[{"name": "out", "file": "output0.npy"}],
     dumps=[], missing_dumps=["007_Conv"] if MODE == "missing" else [])
 """
 
 
-def make_kit(folder: Path, mode: str, *, note: Path | None = None, runner: str | None = None) -> Path:
+def make_kit(folder: Path, mode: str, *, note: Path | None = None, runner: str | None = None, log: str = "") -> Path:
     """Makes a kit for this machine in `folder`/kit and returns `folder`, for RKPARITY_KITS."""
     kit = folder / "kit"
     kit.mkdir(parents=True)
-    files = {"agent.py": AGENT.replace("@MODE@", repr(mode)).replace("@NOTE@", repr(str(note)))}
+    files = {
+        "agent.py": AGENT.replace("@MODE@", repr(mode)).replace("@NOTE@", repr(str(note))).replace("@LOG@", repr(log))
+    }
     if runner is not None:
         files = {"bin/rkrun": runner}
     for name, text in files.items():

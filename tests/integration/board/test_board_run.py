@@ -86,7 +86,7 @@ def runner(tmp_path: Path, work: Path, picture: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.sshd
 def test_a_run_over_ssh(server: Server, runner: Runner, capsys: pytest.CaptureFixture[str]) -> None:
-    runner.kit("good")
+    runner.kit("good", log="W RKNN: query is deprecated\n")
     runner.board = server.options
     options = (
         "--api",
@@ -124,7 +124,9 @@ def test_a_run_over_ssh(server: Server, runner: Runner, capsys: pytest.CaptureFi
     assert manifest.inputs[0].file == "inputs/0.npy"
     assert [record.op_type for record in manifest.tensors] == ["InputOperator", "OutputOperator"]
     assert reader.tensor(manifest.tensors[1]).tolist() == [[1, 2, 3, 4]]
-    assert (runner.out / "logs" / "runtime.log").read_text() == "I RKNN: the runtime's last words\n"
+    assert (runner.out / "logs" / "runtime.log").read_text() == (
+        "W RKNN: query is deprecated\nI RKNN: the runtime's last words\n"
+    )
     assert (runner.out / "outputs" / "output0.npy").exists()
     assert "runtime log: query is deprecated" in manifest.warnings
     assert runner.left_on_board() == []
@@ -244,6 +246,52 @@ def test_rkrun_is_used_without_python(
     assert RunReader.open(runner.out).manifest.versions["runtime"] == "2.0.0"
     assert runner("--perf", "--force") == 2
     assert "--perf needs the device agent" in capsys.readouterr().err
+
+
+# What the library prints at int64 data (evidence 160_gen_int64_nhwc_pt0) and of an output too small; and warnings.
+LOGS = {
+    "int64": (
+        "E RKNN: [17:37:29.071] Normalize does not support for this data type. src type(8), dst type INT8\n"
+        "E RKNN: [17:37:29.071] rknn_inputs_set, normalize error(-1) index=0\n",
+        2,
+    ),
+    "small": ("E RKNN: output[0] buf size error, size = 1000, expected size = 4000\n", 2),
+    "no dumps": ("E RKNN: failed open dump path: /d/001_Conv_c_shape_1_4_4_3_uint8.npy\n", 3),
+    "warned": ("W RKNN: Unknow dtype to get bytes: 0\nE RKNN: odd, op name: Conv:c\nW RKNN: query is deprecated\n", 0),
+    "quiet": ("", 0),
+}
+
+
+@pytest.mark.parametrize("case", LOGS)
+def test_agent_and_rkrun_say_the_same_of_a_log(
+    runner: Runner, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    text, expected = LOGS[case]
+    answers = []
+    log = tmp_path / "said.log"
+    log.write_text(text)
+    shell = RKRUN.replace("@NOTE@", "/dev/null").replace("@DUMP@", str(runner.picture))
+    for more in ({"mode": "good", "log": text}, {"mode": "", "runner": f'{shell}cp {log} "$o/runtime.log"\n'}):
+        runner.kit(**more)
+        if "runner" in more:
+            monkeypatch.setenv("PATH", path_without_python(tmp_path))
+        code = runner("--force")
+        said = [
+            line for line in capsys.readouterr().err.splitlines() if line.startswith(("rkparity: error:", "  hint:"))
+        ]
+        warnings = [
+            line
+            for line in (RunReader.open(runner.out).manifest.warnings if code == 0 else ())
+            if line.startswith("runtime log")
+        ]
+        answers.append((code, said, warnings))
+        shutil.rmtree(runner.out, ignore_errors=True)
+    agent, rkrun = answers
+    assert agent == rkrun and agent[0] == expected
+    if case == "int64":
+        assert "did not take an input's type" in agent[1][0] and "src type(8)" in agent[1][0]
+    if case == "warned":
+        assert agent[2] == ["runtime log: odd, op name: Conv:c", "runtime log: query is deprecated"]
 
 
 def test_a_read_only_board(runner: Runner, capsys: pytest.CaptureFixture[str]) -> None:

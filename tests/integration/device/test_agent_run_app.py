@@ -113,10 +113,10 @@ def test_mistakes_of_run_app(bench: Bench) -> None:
     assert run_app(bench, "--env", "X", "--", "/bin/true").error["message"] == "--env X: is not NAME=VALUE"
 
 
-def test_dump_folder_that_vanished_is_an_error(bench: Bench) -> None:
+def test_lines_of_the_library_are_passed_on(bench: Bench) -> None:
     program = app(bench, "print('E RKNN: [12:00:00.000] failed open dump path: d/000_x.npy')")
-    error = run_app(bench, "--", program).error
-    assert (error["kind"], error["exit_code"]) == ("log", 3)
+    messages = run_app(bench, "--", program).result["log_messages"]
+    assert messages == [{"level": "error", "message": "failed open dump path: d/000_x.npy", "count": 1}]
 
 
 def test_digest_equals_numpy_and_xxhash(bench: Bench) -> None:

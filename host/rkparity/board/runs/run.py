@@ -24,8 +24,11 @@ from rkparity.board.runs.dump_records import is_dump, precision_of, records_of
 from rkparity.board.runs.job import InputFile, RunSettings
 from rkparity.board.runs.launch import run_agent
 from rkparity.board.runs.runner import runner_command
+from rkparity.board.runs.runtime_log import fetched_lines, raise_refusal
 from rkparity.board.runs.samples import for_runtime
 from rkparity.errors import AgentError, BoardError, ConnectionFailed, TransferError
+from rkparity.findings.log_findings import log_warnings
+from rkparity.findings.runtime_log import read_logs
 from rkparity.io import check_new_folder
 from rkparity.model import Model, nhwc_shape
 from rkparity.runs import Engine, InputForm, InputRecord, Manifest, RunWriter
@@ -35,7 +38,6 @@ from rkparity.runs.void_values import VOID_MARK
 _SPARE_NBYTES = 32 << 20
 _OUTPUT = re.compile(r"[A-Za-z0-9][\w.+-]{0,120}\.npy")
 _LOG = re.compile(r"[A-Za-z0-9][\w.+-]{0,100}\.(?:log|txt)")
-_VERSION_MISMATCH = "not match with rknn runtime version"
 _GRACE_S = 5.0
 
 
@@ -151,7 +153,12 @@ def _run(
         argv = runner_command(f"{where}/bin/rkrun", job)
     # The agent stops the run itself and says so; the host steps in when the agent does not.
     timeout_s = None if request.settings.timeout_s is None else request.settings.timeout_s + _GRACE_S
-    result = run_agent(workspace.transport, folder, argv, progress, timeout_s=timeout_s)
+    try:
+        result = run_agent(workspace.transport, folder, argv, progress, timeout_s=timeout_s)
+    except AgentError as error:
+        # A call that fails after a failure the library answered with success fails because of it.
+        raise_refusal(fetched_lines(workspace.transport, folder), error)
+        raise
     _check_dumps(result)
     return result
 
@@ -178,18 +185,6 @@ def _check_dumps(result: Mapping[str, Any]) -> None:
         raise AgentError(f"{len(problems)} dumps are damaged on the board, first {said}", hint=hint)
 
 
-def _log_warnings(result: Mapping[str, Any]) -> tuple[str, ...]:
-    messages = result.get("log_messages")
-    warnings = (
-        str(message.get("message"))
-        for message in (messages if isinstance(messages, list) else [])
-        if isinstance(message, dict) and message.get("level") in ("error", "warning", "E", "W")
-    )
-    emulated = bool(result.get("emulated"))
-    # The emulated runtime answers as 1.6.0 does whatever toolkit made the model: no mismatch that a user could mend.
-    return tuple(f"runtime log: {text}" for text in warnings if not (emulated and _VERSION_MISMATCH in text))
-
-
 def _collect(
     workspace: Workspace,
     folder: str,
@@ -202,6 +197,7 @@ def _collect(
     start = time.monotonic()
     dumps = find_left(workspace, f"{folder}/dumps", "dumps", lambda name: is_dump(name) is not None)
     if not dumps.files:
+        raise_refusal(fetched_lines(workspace.transport, folder))
         raise AgentError(
             "the run left no dump on the board", hint="the runtime writes dumps at RKNN_LOG_LEVEL 5; see its log"
         )
@@ -215,9 +211,11 @@ def _collect(
         (writer.folder / "logs").mkdir()
         for name in logs:
             (writer.folder / "outputs" / name).rename(writer.folder / "logs" / name)
+        said = read_logs(writer.folder / "logs" / name for name in logs)
+        raise_refusal(said)
         records = records_of(writer.folder / "dumps", [file.name for file in dumps.files], request.model)
         precision, _ = precision_of(records.tensors, request.model)
-        notes = (*warnings, *records.warnings, *request.model.warnings, *_log_warnings(result))
+        notes = (*warnings, *records.warnings, *request.model.warnings, *log_warnings(said))
         manifest = Manifest(
             engine=Engine.BOARD,
             precision=precision,
