@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -53,6 +54,37 @@ def write_bytes(path: Path, data: bytes, *, failure: type[RkparityError] = Usage
         raise failure(f"{path}: cannot be written: {error.strerror or error}", hint=hint) from error
 
 
+def is_standard_output(path: Path | None) -> bool:
+    """Whether `path` is the `-` that stands for standard output wherever a command writes a result."""
+    return path is not None and str(path) == "-"
+
+
+def write_output(path: Path, text: str, *, failure: type[RkparityError] = UsageError) -> None:
+    """Writes a result where the user wants it: `-` is standard output; devices and pipes are written into."""
+    if is_standard_output(path):
+        sys.stdout.write(text)
+    elif path.exists() and not path.is_file() and not path.is_dir():
+        try:
+            path.write_bytes(text.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise failure(f"{path}: cannot be written: {error.strerror or error}") from error
+    else:
+        write_text(path, text, failure=failure)
+
+
+@contextlib.contextmanager
+def open_regular(path: Path) -> Iterator[IO[bytes]]:
+    """A regular file for reading. OSError for anything else: a FIFO would make us wait, a device may never end."""
+    # Without O_NONBLOCK, opening a FIFO waits for its writer.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        yield file
+
+
 def write_text(path: Path, text: str, *, failure: type[RkparityError] = UsageError, hint: str = "") -> None:
     """Writes UTF-8 text as `write_bytes` does; half surrogate pairs, of odd file names, stay readable as escapes."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"), failure=failure, hint=hint)
@@ -85,7 +117,8 @@ def read_json(
 ) -> dict[str, Any]:
     """The JSON object in a file; `unreadable` when there is none to read, `damaged` when it holds something else."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            value = json.loads(file.read().decode("utf-8"))
     except OSError as error:
         raise unreadable(f"{path}: cannot be read: {error.strerror}", hint=hint) from error
     except (ValueError, RecursionError) as error:
@@ -99,9 +132,11 @@ def read_toml(path: Path, what: str, *, unreadable: type[RkparityError] = Config
     """The table in a TOML file; `what` is how messages call it ("threshold file"). ConfigError when it is none."""
     toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        if path.stat().st_size > _MAX_TOML_NBYTES:
+        with open_regular(path) as file:
+            data = file.read(_MAX_TOML_NBYTES + 1)
+        if len(data) > _MAX_TOML_NBYTES:
             raise ConfigError(f"{path}: is larger than {_MAX_TOML_NBYTES} bytes; this is not a {what}")
-        text = path.read_text(encoding="utf-8")
+        text = data.decode("utf-8").replace("\r\n", "\n")
     except OSError as error:
         raise unreadable(f"{path}: {what} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -116,9 +151,11 @@ def read_toml(path: Path, what: str, *, unreadable: type[RkparityError] = Config
 def check_new_file(path: Path, *, force: bool, option: str = "") -> None:
     """UsageError when a file of this name would replace something without `force`; `option` is how it was named."""
     name = f"{option} {path}".strip()
+    if is_standard_output(path):
+        return
     if path.is_dir():
         raise UsageError(f"{name}: is a folder", hint="give a file name")
-    if path.exists() and not force:
+    if path.is_file() and not force:
         raise UsageError(f"{name}: exists already", hint="choose another name, or --force to replace it")
 
 

@@ -17,6 +17,7 @@ from rkparity.io import (
     read_toml,
     replacing,
     write_json,
+    write_output,
     write_text,
 )
 
@@ -137,3 +138,26 @@ def test_json_holds_nothing_that_steers_a_terminal_and_means_the_same() -> None:
     text = json_text(document)
     assert text == '{\n "a\\u009b": "\\u202e \\u007f \\udb40\\udc41 \u4e2d\\n"\n}\n'
     assert json.loads(text) == document
+
+
+def test_a_result_goes_to_standard_output_a_device_or_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_output(Path("-"), "one\n")
+    assert capsys.readouterr().out == "one\n"
+    check_new_file(Path("-"), force=False)
+    check_new_file(Path("/dev/null"), force=False)
+    write_output(Path("/dev/null"), "two\n")
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(UsageError, match="/dev/full: cannot be written: No space left"):
+        write_output(Path("/dev/full"), "three\n")
+    write_output(tmp_path / "file", "four\n")
+    assert (tmp_path / "file").read_text() == "four\n"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(UsageError, match="it is not a regular file"):
+        read_json(tmp_path / "fifo")
+    with pytest.raises(ConfigError, match="it is not a regular file"):
+        read_toml(tmp_path / "fifo", "threshold file")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rkparity.cli.options import add_board_options, add_toolkit_options
 from rkparity.errors import UsageError
-from rkparity.io import write_json, write_text
+from rkparity.io import check_new_file, is_standard_output, json_text, write_output
 
 if TYPE_CHECKING:
     from rkparity.flow.context import BoardAccess
@@ -35,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary as Markdown")
+    parser.add_argument("--force", action="store_true", help="replace the FILEs of these if they exist")
     parser.add_argument("--virtual", action="store_true", help="use a virtual board (an emulated runtime)")
     parser.add_argument(
         "--resize", action="store_true", help="stretch a sample's picture to the model's size (resize in [input])"
@@ -54,6 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     from rkparity.project import find_project, read_project
     from rkparity.report.check_view import terminal_lines
 
+    outputs = [path for path in (arguments.json, arguments.junit, arguments.markdown) if path is not None]
+    for path in outputs:
+        check_new_file(path, force=arguments.force)
     project = read_project(find_project(arguments.project))
     if arguments.resize:
         project = replace(project, input=replace(project.input, resize=True))
@@ -73,8 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
             )
         )
         report = check(context, only=only, resume=arguments.resume)
-    for line in terminal_lines(report):
-        print(printable(line))
+    if not any(is_standard_output(path) for path in outputs):
+        for line in terminal_lines(report):
+            print(printable(line))
     _write_files(arguments, report)
     return int(report.exit_code)
 
@@ -95,11 +100,11 @@ def _write_files(arguments: argparse.Namespace, report: object) -> None:
 
     assert isinstance(report, CheckReport)
     if arguments.json is not None:
-        write_json(arguments.json, report.to_json())
+        write_output(arguments.json, json_text(report.to_json()))
     if arguments.junit is not None:
-        write_text(arguments.junit, junit_xml(report))
+        write_output(arguments.junit, junit_xml(report))
     if arguments.markdown is not None:
-        write_text(arguments.markdown, markdown(report))
+        write_output(arguments.markdown, markdown(report))
 
 
 def _board(arguments: argparse.Namespace, project: Project, stack: contextlib.ExitStack) -> BoardAccess | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from rkparity.cli.options import add_local_options, local_settings
 from rkparity.errors import RkparityError, UsageError
+from rkparity.io import is_standard_output
 
 if TYPE_CHECKING:
     from rkparity.compare.comparison import Comparison
@@ -89,6 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
         from rkparity.compare.result_json import write_json
 
         write_json(comparison, arguments.json)
+    if is_standard_output(arguments.json):
+        return int(comparison.exit_code)
     print_comparison(comparison, every_layer=arguments.all)
     lost = any(item.reason == "not-finite" for item in comparison.incomplete)
     if (comparison.verdict is Verdict.FAIL or lost) and not arguments.no_diagnosis:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rkparity.cli.options import add_local_options, local_settings
 from rkparity.errors import UsageError
-from rkparity.io import check_new_folder
+from rkparity.io import check_new_folder, is_standard_output
 
 if TYPE_CHECKING:
     from rkparity.diagnose.diagnose import Diagnosis
@@ -67,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     from rkparity.report.diagnosis import print_diagnosis
 
     _write(diagnosis, arguments)
+    if is_standard_output(arguments.json):
+        return int(diagnosis.exit_code)
     print_diagnosis(diagnosis)
     for path in (arguments.json, arguments.output):
         if path is not None:
@@ -88,7 +90,9 @@ def _diagnose_log(arguments: argparse.Namespace) -> int:
         if getattr(arguments, option) is not None:
             raise UsageError(f"--{option} needs a run, {arguments.run} is a log", hint="give RUN and REFERENCE")
     models = [arguments.model] if arguments.model is not None else []
-    given = argparse.Namespace(path=arguments.run, model=models, reference=[], json=arguments.json, list_rules=False)
+    given = argparse.Namespace(
+        path=arguments.run, model=models, reference=[], json=arguments.json, force=arguments.force, list_rules=False
+    )
     return lint.run(given)
 
 
@@ -129,7 +133,10 @@ def _diagnose(arguments: argparse.Namespace) -> Diagnosis:
         raise UsageError(f"{arguments.trace}: holds no trace (rkparity-PID.jsonl)", hint="see docs/trace.md")
     traces = tuple(read_trace(path) for path in found)
     if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
+        try:
+            arguments.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{arguments.output}: cannot be made: {error.strerror}") from error
     material = Material(
         golden=golden,
         model=model,

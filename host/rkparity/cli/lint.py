@@ -42,12 +42,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write the result as JSON (- for standard output)"
     )
+    parser.add_argument("--force", action="store_true", help="replace FILE of --json if it exists")
     parser.add_argument("--list-rules", action="store_true", help="print the table of rules and end")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Lints and prints; 1 when there is an error."""
     from rkparity.errors import ExitCode, UsageError
+    from rkparity.io import check_new_file
     from rkparity.lint import RULES, lint
     from rkparity.model import read_model
 
@@ -55,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         for rule in RULES:
             print(f"{rule.id:<30} {rule.severity.value:<8} {rule.title} [{rule.reference}]")
         return 0
+    if arguments.json is not None:
+        check_new_file(arguments.json, force=arguments.force, option="--json")
     if arguments.path is None:
         raise UsageError("no trace was named", hint="rkparity lint TRACE|RUN")
     models = [read_model(path) for path in arguments.model]
@@ -97,12 +101,8 @@ def _reference(text: str, models: Sequence[Model]) -> tuple[Model | None, Refere
 def _write_json(result: object, target: Path) -> None:
     from typing import cast
 
-    from rkparity.io import json_text, write_text
+    from rkparity.io import json_text, write_output
     from rkparity.lint import Lint
     from rkparity.lint.result_json import to_json
 
-    text = json_text(to_json(cast(Lint, result)))
-    if str(target) == "-":
-        print(text, end="")
-        return
-    write_text(target, text)
+    write_output(target, json_text(to_json(cast(Lint, result))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -17,7 +18,7 @@ from typing import cast
 from rkparity import __version__
 from rkparity.cli.registry import COMMANDS, Command, CommandModule
 from rkparity.console import escaped_output
-from rkparity.errors import ExitCode, RkparityError
+from rkparity.errors import ExitCode, RkparityError, UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,10 +59,12 @@ def run_command(command: Command, arguments: Sequence[str], *, prog: str | None 
             # The reader of our output (a pager, head) has gone; nothing more can be said to it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return int(ExitCode.ENVIRONMENT)
+        except OSError as error:
+            failure = _of_a_name(error) or _unexpected(command, arguments, error)
+            print_error(failure)
+            return int(failure.exit_code)
         except Exception as error:  # noqa: BLE001 - the one guard for what nothing below it knows
-            from rkparity.cli.crash import unexpected
-
-            failure = unexpected(command.name, arguments, error)
+            failure = _unexpected(command, arguments, error)
             print_error(failure)
             return int(failure.exit_code)
 
@@ -78,6 +81,20 @@ def _run(command: Command, arguments: Sequence[str], prog: str | None) -> int:
         return int(module.run(parser.parse_args(arguments)))
     except ModuleNotFoundError as error:
         raise _missing(error) from error
+
+
+def _unexpected(command: Command, arguments: Sequence[str], error: Exception) -> RkparityError:
+    from rkparity.cli.crash import unexpected
+
+    return unexpected(command.name, arguments, error)
+
+
+def _of_a_name(error: OSError) -> RkparityError | None:
+    """What is wrong with a name that no file can have, wherever it was first looked at."""
+    if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP) or error.filename is None:
+        return None
+    name = os.fsdecode(error.filename)
+    return UsageError(f"{name if len(name) <= 200 else name[:200] + '...'}: {error.strerror}")
 
 
 class _Terminated(KeyboardInterrupt):

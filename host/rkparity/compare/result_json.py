@@ -13,8 +13,7 @@ from rkparity.compare.judge import Golden
 from rkparity.compare.statistics import PairStatistics
 from rkparity.compare.verdict import Verdict
 from rkparity.errors import DataError, UsageError
-from rkparity.io import check_new_file
-from rkparity.io import write_json as write_whole_json
+from rkparity.io import check_new_file, is_standard_output, json_text, write_output
 
 SCHEMA = "rkparity.comparison/1"
 
@@ -66,6 +65,8 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
 
 def check_writable(path: Path, *, force: bool) -> None:
     """Raises UsageError when the result could not be written to `path`; to be asked before the work is done."""
+    if is_standard_output(path):
+        return
     check_new_file(path, force=force, option="--json")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"--json {path}: the folder {path.absolute().parent} does not exist", hint="make it first")
@@ -78,7 +79,7 @@ def write_json(comparison: Comparison, path: Path) -> None:
 
 def write_document(document: Mapping[str, Any], path: Path) -> None:
     """Writes a JSON document whole, or leaves `path` untouched. Raises DataError."""
-    write_whole_json(path, document, failure=DataError)
+    write_output(path, json_text(document), failure=DataError)
 
 
 def _pair(pair: PairResult) -> dict[str, Any]:

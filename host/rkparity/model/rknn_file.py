@@ -7,6 +7,7 @@ same files and agree with the toolkit's own hybrid configuration for every tenso
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import mmap
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rkparity.errors import DataError, UsageError
+from rkparity.io import open_regular
 from rkparity.model.flatbuffer import FlatBuffer, FlatTable
 from rkparity.model.literal import LiteralError, dictionary_entry
 from rkparity.model.records import Graph, InputNormalization, Model, ModelTensor, Node, TensorKind
@@ -86,7 +88,7 @@ def read_model(path: Path) -> Model:
     file is not trusted: every offset, length and count is checked, and both time and memory are bounded.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(_HEADER_NBYTES)
             if start[:4] != _MAGIC:
                 raise UsageError(
@@ -102,6 +104,8 @@ def read_model(path: Path) -> Model:
     except IsADirectoryError as error:
         raise UsageError(f"{path}: is a folder, not a .rknn file") from error
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise UsageError(f"{path}: {error.strerror}") from error
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 

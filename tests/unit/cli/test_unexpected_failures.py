@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from rkparity.cli.main import run_command
+from rkparity.cli.main import main, run_command
 from rkparity.cli.registry import Command
 
 SLEEPER = """
 import argparse, sys, types, time
-from rkparity.cli.main import run_command
+from rkparity.cli.main import main, run_command
 from rkparity.cli.registry import Command
 def run(arguments):
     try:
@@ -53,7 +53,7 @@ def command_that(monkeypatch: pytest.MonkeyPatch, *, raises: Exception | None = 
         TypeError("unsupported operand"),
         OverflowError("int too large to convert to float"),
         UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"),
-        OSError(36, "File name too long", "x" * 300),
+        OSError(5, "Input/output error", "x"),
         RecursionError("maximum recursion depth exceeded"),
         MemoryError(),
         AssertionError("first line\nsecond \x1b[2J line"),
@@ -117,3 +117,30 @@ def test_sigterm_cleans_up_as_ctrl_c_does() -> None:
         assert process.stdout.read() == b"cleaned up\n"
         assert process.stderr.read() == b"rkparity: terminated\n"
         assert process.wait(timeout=30) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("name", ["a" * 256, "/".join(["b" * 200] * 30)])
+def test_a_name_no_file_can_have_is_a_wrong_argument(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare-dumps", name, name]) == 2
+    assert "File name too long" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["fifo", "/dev/zero", "folder"])
+def test_only_regular_files_are_read(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = Path(kind) if kind.startswith("/") else tmp_path / kind
+    if kind == "fifo":
+        os.mkfifo(odd)
+    elif kind == "folder":
+        odd.mkdir()
+    assert main(["inspect", str(odd)]) == 2
+    assert str(odd) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["9" * 400, "a..b", "\udcff"])
+def test_a_name_no_host_can_have_is_a_wrong_argument(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["board", "info", f"user@{host}"]) == 2
+    assert "rkparity: error: " in capsys.readouterr().err

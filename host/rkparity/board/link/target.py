@@ -61,7 +61,16 @@ def parse_target(text: str) -> SshTarget | AdbTarget | LocalTarget:
     port = int(match["port"]) if match["port"] else None
     if port is not None and not 0 < port < 65536:
         raise UsageError(f"{text!r}: port {port} is not between 1 and 65535")
+    check_host_name(match["host"] or match["v6"])
     return SshTarget(match["host"] or match["v6"], user=match["user"], port=port)
+
+
+def check_host_name(host: str) -> None:
+    """UsageError for a name that DNS cannot have (a part of more than 63 bytes, an empty one, no Unicode text)."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise UsageError(f"{host[:100]!r} is no host name: {error}") from error
 
 
 def _read_board_file(path: Path) -> SshTarget:
