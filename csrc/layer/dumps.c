@@ -13,14 +13,16 @@
 enum { MAX_CONTEXTS = 4096, MAX_MODELS = 64, NAME_SIZE = 24 };
 
 static struct {
-    pthread_rwlock_t running;
+    /* A mutex and a condition, no pthread_rwlock_t: its functions need glibc 2.34 when linked against a newer one. */
     pthread_mutex_t lock;
+    pthread_cond_t ended;
+    unsigned running; /* runs under way, all of the model whose turn it is */
     uint16_t model_of[MAX_CONTEXTS]; /* 0: not known */
     char names[MAX_MODELS][NAME_SIZE];
     uint16_t n_models;
     uint16_t current; /* whose folder RKNN_DUMP_DIR names */
     char set[RKL_PATH_SIZE];
-} dumps = {.running = PTHREAD_RWLOCK_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER};
+} dumps = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 
 void rkl_dumps_note(uint32_t context, const char *sha256)
 {
@@ -58,16 +60,7 @@ void rkl_dumps_note_copy(uint32_t context, uint32_t source)
     pthread_mutex_unlock(&dumps.lock);
 }
 
-static uint16_t model_of(uint32_t context)
-{
-    uint16_t model;
-    pthread_mutex_lock(&dumps.lock);
-    model = context < MAX_CONTEXTS ? dumps.model_of[context] : 0;
-    pthread_mutex_unlock(&dumps.lock);
-    return model;
-}
-
-/* With the lock for writing. A program that names a folder of its own keeps it. */
+/* With the lock, while nothing runs. A program that names a folder of its own keeps it. */
 static void turn_to(uint16_t model)
 {
     const char *root = secure_getenv("RKPARITY_DUMP_ROOT");
@@ -94,25 +87,36 @@ static void turn_to(uint16_t model)
 void rkl_dumps_enter(uint32_t context)
 {
     const int saved = errno;
-    const uint16_t model = model_of(context);
-    pthread_rwlock_rdlock(&dumps.running);
-    if (model != 0 && model != (dumps.current ? dumps.current : 1)) {
-        pthread_rwlock_unlock(&dumps.running);
-        pthread_rwlock_wrlock(&dumps.running);
-        turn_to(model);
+    uint16_t model;
+    pthread_mutex_lock(&dumps.lock);
+    model = context < MAX_CONTEXTS ? dumps.model_of[context] : 0;
+    while (model != 0 && model != (dumps.current ? dumps.current : 1)) {
+        if (dumps.running == 0) {
+            turn_to(model);
+            break;
+        }
+        pthread_cond_wait(&dumps.ended, &dumps.lock);
     }
+    dumps.running++;
+    pthread_mutex_unlock(&dumps.lock);
     errno = saved;
 }
 
 void rkl_dumps_leave(void)
 {
     const int saved = errno;
-    pthread_rwlock_unlock(&dumps.running);
+    pthread_mutex_lock(&dumps.lock);
+    /* A child forked inside rknn_run has not counted the run that it leaves. */
+    if (dumps.running > 0 && --dumps.running == 0) {
+        pthread_cond_broadcast(&dumps.ended);
+    }
+    pthread_mutex_unlock(&dumps.lock);
     errno = saved;
 }
 
 void rkl_dumps_after_fork(void)
 {
-    pthread_rwlock_init(&dumps.running, NULL);
     pthread_mutex_init(&dumps.lock, NULL);
+    pthread_cond_init(&dumps.ended, NULL);
+    dumps.running = 0;
 }

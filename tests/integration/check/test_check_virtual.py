@@ -76,7 +76,17 @@ def check(folder: Path, built: traced_app.Built, *options: str) -> tuple[int, di
         patch.setenv("RKPARITY_LAYER_LIBRARY", str(built.layer))
         out = folder / "check.json"
         code = main(
-            ["check", "--project", str(folder / "rkparity.toml"), "--virtual", "--quiet", "--json", str(out), *options]
+            [
+                "check",
+                "--project",
+                str(folder / "rkparity.toml"),
+                "--virtual",
+                "--quiet",
+                "--force",
+                "--json",
+                str(out),
+                *options,
+            ]
         )
     return code, json.loads(out.read_text())
 
