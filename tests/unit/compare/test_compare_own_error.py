@@ -27,7 +27,7 @@ def rows(half: int) -> list[dict[str, str]]:
         return [row for number, row in enumerate(csv.DictReader(file)) if number % 2 == half]
 
 
-@pytest.mark.parametrize("half", [0, 1], ids=["the half the limits were made on", "the half kept aside"])
+@pytest.mark.parametrize("half", [0, 1], ids=["even rows", "odd rows"])
 def test_published_boards_healthy_rows_are_within_their_rule_and_broken_ones_are_not(half: int) -> None:
     seen = {"healthy": 0, "broken": 0}
     for row in rows(half):
