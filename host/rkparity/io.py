@@ -161,5 +161,7 @@ def check_new_file(path: Path, *, force: bool, option: str = "") -> None:
 
 def check_new_folder(path: Path, *, force: bool) -> None:
     """UsageError when a folder of this name would replace something without `force`; an empty folder is nothing."""
+    if is_standard_output(path):
+        raise UsageError("-: a folder is made, which standard output cannot hold", hint="name a folder")
     if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
         raise UsageError(f"{path}: exists already", hint="choose another folder, or --force to replace it")

@@ -161,3 +161,8 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         read_json(tmp_path / "fifo")
     with pytest.raises(ConfigError, match="it is not a regular file"):
         read_toml(tmp_path / "fifo", "threshold file")
+
+
+def test_a_folder_is_not_made_on_standard_output() -> None:
+    with pytest.raises(UsageError, match="-: a folder is made"):
+        check_new_folder(Path("-"), force=True)

@@ -43,7 +43,12 @@ class ModelCatalogue:
 
     def files(self) -> list[Path]:
         """Every `.rknn` file there is now."""
-        return [file for path in self._models for file in (sorted(path.rglob("*.rknn")) if path.is_dir() else [path])]
+        try:
+            return [
+                file for path in self._models for file in (sorted(path.rglob("*.rknn")) if path.is_dir() else [path])
+            ]
+        except OSError as error:
+            raise UsageError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
     def void_files(self) -> list[Path]:
         """Those without a build record, of which only the calls can be judged."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
+from rkparity.errors import UsageError
 from rkparity.findings import Severity
 from rkparity.findings.runtime_log import LogLine
 from rkparity.lint.rule import Observation, Rule, Unchecked
@@ -60,8 +61,11 @@ def is_log(path: Path) -> bool:
     """Whether a file is text a program printed, and no trace, which is a line of JSON each."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        head = file.read(_HEAD_NBYTES)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_NBYTES)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     return b"\0" not in head and not head.lstrip().startswith(b"{") and bool(head.strip())
 
 

@@ -144,3 +144,15 @@ def test_only_regular_files_are_read(kind: str, tmp_path: Path, capsys: pytest.C
 def test_a_name_no_host_can_have_is_a_wrong_argument(host: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["board", "info", f"user@{host}"]) == 2
     assert "rkparity: error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", [["lint", "/proc/self/mem"], ["board", "info", "user@127.0.0.1:1", "--password-file", "/dev/zero"]]
+)
+def test_a_file_that_never_ends_or_cannot_be_read_is_a_wrong_argument(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(command) == 2
+    assert command[-1] in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,9 @@ from typing import Any
 from rkparity.board.link.target import SshTarget, parse_target
 from rkparity.errors import ConfigError, UsageError
 
+# A device or a huge file may have no end of line.
+_MAX_PASSWORD_NCHARS = 4096
+
 DEFAULT_PORT = 22
 
 
@@ -132,6 +135,9 @@ def _password(path: Path | None) -> str | None:
         return None
     try:
         with path.open(encoding="utf-8") as file:
-            return file.readline().rstrip("\r\n")
+            line = file.readline(_MAX_PASSWORD_NCHARS + 1)
+        if len(line) > _MAX_PASSWORD_NCHARS:
+            raise UsageError(f"--password-file {path}: its first line is longer than {_MAX_PASSWORD_NCHARS} characters")
+        return line.rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--password-file {path}: cannot be read: {error}") from error
