@@ -111,7 +111,7 @@ def _odd_files(folder: Path) -> list[tuple[str, str]]:
         ("empty file", str(folder / "empty")), ("folder", str(folder)), ("long name", "a" * 256), ("long path", "/".join(["b" * 200] * 30)),
         ("a file as a folder", str(folder / "text.txt" / "x")), ("standard input", "-"), ("text.jsonl", str(odd / "notes.jsonl")),
         ("an array", str(folder / "x.npy")), ("a model", str(folder / "m.rknn")), ("a source model", str(folder / "tiny.onnx")),
-        ("a project", str(folder / "rkparity.toml")), ("proc", "/proc/self"), ("mem", "/proc/self/mem"), ("root", "/"),
+        ("a project", str(folder / "rkparity.toml")), ("proc", "/proc/self"), ("mem", "/proc/self/mem"), ("a folder of others", "/etc/ssl"),
         ("looks like an option", "--x"), ("a dump", str(next((folder / "dumps").glob("000_*.npy")))), ("dots", ".."),
     ]  # fmt: skip
 

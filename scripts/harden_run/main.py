@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import itertools
 import json
 import shutil
 import sys
@@ -33,14 +34,12 @@ class Area:
     faults: list[tuple[str, str, list[str]]]
 
 
-def play(name: str, invocations: Iterator[cases.Invocation], folder: Path, limit: int) -> Area:
-    """Runs up to `limit` invocations and judges each."""
+def play(name: str, invocations: Iterator[cases.Invocation], folder: Path) -> Area:
+    """Runs the invocations and judges each."""
     codes: collections.Counter[str] = collections.Counter()
     faults: list[tuple[str, str, list[str]]] = []
     number = 0
     for invocation in invocations:
-        if number >= limit:
-            break
         number += 1
         ending = judge.run(invocation.arguments, folder)
         codes[str(ending.exit_code)] += 1
@@ -72,7 +71,7 @@ def main() -> int:
         prog="scripts/harden", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(cases.AREAS)} (default: all)")
-    parser.add_argument("--limit", type=int, default=1_000_000, metavar="N", help="at most N invocations an area")
+    parser.add_argument("--step", type=int, default=1, metavar="N", help="only each Nth invocation of `commands`")
     parser.add_argument("--values", type=int, default=20_000, metavar="N", help="mutations of values (20000)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the faults as JSON")
@@ -88,7 +87,10 @@ def main() -> int:
         for name in arguments.areas or cases.AREAS:
             started = time.monotonic()
             make: Callable[[Path, int, int], Iterator[cases.Invocation]] = cases.AREAS[name]
-            found.append(play(name, make(folder, arguments.seed, arguments.values), folder, arguments.limit))
+            chosen = itertools.islice(
+                make(folder, arguments.seed, arguments.values), 0, None, arguments.step if name == "commands" else 1
+            )
+            found.append(play(name, chosen, folder))
             report(found[-1], time.monotonic() - started, arguments.every)
         shutil.rmtree(folder, ignore_errors=True)
     if arguments.json:
