@@ -149,19 +149,36 @@ def read_toml(path: Path, what: str, *, unreadable: type[RkparityError] = Config
 
 
 def check_new_file(path: Path, *, force: bool, option: str = "") -> None:
-    """UsageError when a file of this name would replace something without `force`; `option` is how it was named."""
+    """UsageError when a file of this name would replace something without `force`; `option` is how it was named.
+
+    Never for a device, a pipe or `-`, which a file cannot take the place of: results go there by `check_output`.
+    """
     name = f"{option} {path}".strip()
     if is_standard_output(path):
-        return
+        raise UsageError(f"{name}: is standard output, and this is written as a file", hint="give a file name")
     if path.is_dir():
         raise UsageError(f"{name}: is a folder", hint="give a file name")
-    if path.is_file() and not force:
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{name}: is not a regular file", hint="give a file name")
+    if path.exists() and not force:
         raise UsageError(f"{name}: exists already", hint="choose another name, or --force to replace it")
+
+
+def check_output(path: Path, *, force: bool, option: str = "") -> None:
+    """As `check_new_file`, for what `write_output` writes: standard output, devices and pipes take results too."""
+    if is_standard_output(path) or (path.exists() and not path.is_file() and not path.is_dir()):
+        return
+    check_new_file(path, force=force, option=option)
+
+
+def check_folder_name(path: Path) -> None:
+    """UsageError for `-`, which is standard output wherever it is said and cannot hold a folder."""
+    if is_standard_output(path):
+        raise UsageError("-: a folder is made, which standard output cannot hold", hint="name a folder")
 
 
 def check_new_folder(path: Path, *, force: bool) -> None:
     """UsageError when a folder of this name would replace something without `force`; an empty folder is nothing."""
-    if is_standard_output(path):
-        raise UsageError("-: a folder is made, which standard output cannot hold", hint="name a folder")
+    check_folder_name(path)
     if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
         raise UsageError(f"{path}: exists already", hint="choose another folder, or --force to replace it")

@@ -12,6 +12,7 @@ from rkparity.errors import ConfigError, DataError, UsageError
 from rkparity.io import (
     check_new_file,
     check_new_folder,
+    check_output,
     json_text,
     read_json,
     read_toml,
@@ -145,8 +146,8 @@ def test_a_result_goes_to_standard_output_a_device_or_a_file(
 ) -> None:
     write_output(Path("-"), "one\n")
     assert capsys.readouterr().out == "one\n"
-    check_new_file(Path("-"), force=False)
-    check_new_file(Path("/dev/null"), force=False)
+    check_output(Path("-"), force=False)
+    check_output(Path("/dev/null"), force=False)
     write_output(Path("/dev/null"), "two\n")
     assert Path("/dev/null").is_char_device()
     with pytest.raises(UsageError, match="/dev/full: cannot be written: No space left"):
@@ -166,3 +167,16 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_folder_is_not_made_on_standard_output() -> None:
     with pytest.raises(UsageError, match="-: a folder is made"):
         check_new_folder(Path("-"), force=True)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/null"])
+def test_what_is_written_as_a_file_goes_to_no_stream_or_device(name: str) -> None:
+    with pytest.raises(UsageError, match=r"is standard output|is not a regular file"):
+        check_new_file(Path(name), force=True)
+
+
+def test_a_result_replaces_a_file_only_by_force(tmp_path: Path) -> None:
+    (tmp_path / "kept").touch()
+    with pytest.raises(UsageError, match="exists already"):
+        check_output(tmp_path / "kept", force=False)
+    check_output(tmp_path / "kept", force=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rkparity.cli.options import add_board_options, add_toolkit_options
 from rkparity.errors import UsageError
-from rkparity.io import check_new_file, is_standard_output, json_text, write_output
+from rkparity.io import check_output, is_standard_output, json_text, write_output
 
 if TYPE_CHECKING:
     from rkparity.flow.context import BoardAccess
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     outputs = [path for path in (arguments.json, arguments.junit, arguments.markdown) if path is not None]
     for path in outputs:
-        check_new_file(path, force=arguments.force)
+        check_output(path, force=arguments.force)
     project = read_project(find_project(arguments.project))
     if arguments.resize:
         project = replace(project, input=replace(project.input, resize=True))

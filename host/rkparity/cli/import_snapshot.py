@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from rkparity.errors import ExitCode, UsageError
+from rkparity.io import check_folder_name
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rkparity.toolkit.import_snapshot import import_snapshot
     from rkparity.toolkit.snapshot import open_snapshot
 
+    check_folder_name(arguments.output)
     if not arguments.snapshot.is_dir():
         raise UsageError(f"{arguments.snapshot}: is not a folder")
     model = None if arguments.model is None else read_model(arguments.model)

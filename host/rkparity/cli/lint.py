@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Lints and prints; 1 when there is an error."""
     from rkparity.errors import ExitCode, UsageError
-    from rkparity.io import check_new_file
+    from rkparity.io import check_output
     from rkparity.lint import RULES, lint
     from rkparity.model import read_model
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{rule.id:<30} {rule.severity.value:<8} {rule.title} [{rule.reference}]")
         return 0
     if arguments.json is not None:
-        check_new_file(arguments.json, force=arguments.force, option="--json")
+        check_output(arguments.json, force=arguments.force, option="--json")
     if arguments.path is None:
         raise UsageError("no trace was named", hint="rkparity lint TRACE|RUN")
     models = [read_model(path) for path in arguments.model]

@@ -14,7 +14,7 @@ from rkparity.cli.options import (
     spec_from_arguments,
 )
 from rkparity.errors import ExitCode, UsageError
-from rkparity.io import check_new_folder
+from rkparity.io import check_folder_name, check_new_folder
 from rkparity.runs.manifest import ModelRecord
 from rkparity.toolkit.spec import BuildSpec
 
@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if (arguments.model is None) == (arguments.spec is None):
         raise UsageError("give MODEL or --spec, and not both")
+    check_folder_name(arguments.output)
     for name in (GOLDEN_NAME, SIMULATOR_NAME):
         check_new_folder(arguments.output / name, force=arguments.force)
     python = find_toolkit_python(arguments.toolkit_python)

@@ -13,7 +13,7 @@ from rkparity.compare.judge import Golden
 from rkparity.compare.statistics import PairStatistics
 from rkparity.compare.verdict import Verdict
 from rkparity.errors import DataError, UsageError
-from rkparity.io import check_new_file, is_standard_output, json_text, write_output
+from rkparity.io import check_output, is_standard_output, json_text, write_output
 
 SCHEMA = "rkparity.comparison/1"
 
@@ -67,7 +67,7 @@ def check_writable(path: Path, *, force: bool) -> None:
     """Raises UsageError when the result could not be written to `path`; to be asked before the work is done."""
     if is_standard_output(path):
         return
-    check_new_file(path, force=force, option="--json")
+    check_output(path, force=force, option="--json")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"--json {path}: the folder {path.absolute().parent} does not exist", hint="make it first")
 
